@@ -1,0 +1,73 @@
+"""What an edit does to people: the order of steps over time, and who goes on to what.
+
+Steps are known by their key for ever. A removed step keeps its place among the others, so that "after the last step
+handled" has a meaning also when that step is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from drip.core.sequence import Sequence as EmailSequence
+from drip.core.sequence import Step
+
+
+def merge_order(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """The order of all steps there ever were: today's, with each removed one after the step it used to follow.
+
+    Args:
+        before: all keys in the order of last time, removed ones included.
+        now: today's keys, in order.
+    """
+    merged = list(now)
+    kept = set(now)
+    for index, key in enumerate(before):
+        if key in kept:
+            continue
+        follows = merged.index(before[index - 1]) + 1 if index else 0
+        merged.insert(follows, key)
+    return merged
+
+
+def next_step(order: Sequence[str], live: Collection[str], *, last: str | None, handled: Collection[str]) -> str | None:
+    """The first of today's steps after the last one handled that this person has had nothing of; None at the end.
+
+    Args:
+        order: from `merge_order`.
+        live: today's keys.
+        last: the last step handled; None before the first.
+        handled: keys with a delivery that is not merely deferred.
+    """
+    start = order.index(last) + 1 if last is not None else 0
+    return next((key for key in order[start:] if key in live and key not in handled), None)
+
+
+@dataclass(frozen=True, slots=True)
+class StepEdit:
+    """How one step differs from what is applied."""
+
+    key: str
+    kind: str
+    """`added`, `removed`, `moved` or `changed`."""
+    changes: tuple[tuple[str, str, str], ...] = ()
+    """(field, before, now) in words, for `changed`."""
+
+    @property
+    def reschedules(self) -> bool:
+        """Whether people who wait for it may get another time."""
+        return self.kind != "changed" or any(name in ("delay", "at", "send_window") for name, _, _ in self.changes)
+
+
+SCHEDULE_FIELDS = ("delay_from", "timezone", "send_window")
+"""Settings of a sequence that move the times of everybody in it."""
+
+
+def same_schedule(before: EmailSequence, after: EmailSequence, old: Step, new: Step) -> bool:
+    """Whether a step that people wait for keeps its time."""
+    return (
+        all(getattr(before, name) == getattr(after, name) for name in SCHEDULE_FIELDS)
+        and old.delay == new.delay
+        and old.at == new.at
+        and before.window_of(old) == after.window_of(new)
+    )
