@@ -1,0 +1,136 @@
+"""The parts of drip.yaml about what is around sending: `webhooks` out, and `inbound` for bounces and complaints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drip.core.address import parse_email
+from drip.core.settings import WebhookEndpoint
+from drip.files import values
+from drip.files.reader import BadValue, Document, Section, either, quote, section_of, suggest, text_of
+from drip.files.servers import file_path, host_name, webhook_url
+from drip.files.tree import ListNode, MappingNode, Node, Scalar
+
+WEBHOOK_KEYS = ("url", "secret", "events")
+WEBHOOK_EVENTS = (
+    "sequence.subscribed",
+    "sequence.step.sent",
+    "sequence.step.failed",
+    "sequence.completed",
+    "sequence.cancelled",
+)
+"""The events that webhooks are told, in the words of `http-api.md`."""
+
+INBOUND_KEYS = ("address", "maildir", "imap", "providers")
+IMAP_KEYS = ("host", "port", "user", "password", "folder")
+PROVIDERS = ("ses", "postmark", "mailgun", "sendgrid", "brevo", "resend")
+
+
+def read_webhooks(config: Section) -> tuple[WebhookEndpoint, ...]:
+    """`webhooks:`; broken ones are left out."""
+    items = config.items("webhooks", "a list of webhooks")
+    read = (_webhook(config.document, node, where) for where, node in items)
+    return tuple(webhook for webhook in read if webhook is not None)
+
+
+def _webhook(document: Document, node: Node, where: str) -> WebhookEndpoint | None:
+    section = section_of(document, node, where, WEBHOOK_KEYS)
+    if section is None:
+        return None
+    section.require("url", "write url: https://app.example.com/hooks/drip")
+    section.require("secret", "write secret: ${DRIP_WEBHOOK_SECRET}")
+    url = section.parsed("url", webhook_url, wanted="a URL")
+    secrets = _secrets(section)
+    events = _events(section)
+    if url is None or not secrets:
+        return None
+    return WebhookEndpoint(url=url, secrets=secrets, events=events)
+
+
+def _secrets(section: Section) -> tuple[str, ...]:
+    node = section.get("secret")
+    if not isinstance(node, ListNode):
+        one = section.parsed("secret", values.webhook_secret, wanted="a webhook secret, whsec_ and base64", secret=True)
+        return (one,) if one is not None else ()
+    if not 1 <= len(node.items) <= 2:
+        section.error("secret", f"found a list of {len(node.items)}, wanted one secret, or two while rotating")
+        return ()
+    found = []
+    for where, item in section.items("secret", "a list of secrets"):
+        try:
+            found.append(values.webhook_secret(item.text if isinstance(item, Scalar) else ""))
+        except BadValue as error:
+            section.document.report(item, where, str(error), error.hint)
+    return tuple(found)
+
+
+def _events(section: Section) -> frozenset[str] | None:
+    if not section.has("events"):
+        return None
+    node = section.get("events")
+    if isinstance(node, ListNode) and not node.items:
+        section.error("events", "the list is empty: it would be told nothing", "leave `events` out for all")
+    return frozenset(section.texts("events", _event, "a list of events")) or None
+
+
+def _event(text: str) -> str:
+    if text not in WEBHOOK_EVENTS:
+        raise BadValue(f"there is no event {quote(text)}", suggest(text, WEBHOOK_EVENTS))
+    return text
+
+
+def read_inbound(config: Section, folder: Path) -> Mapping[str, Any]:
+    """`inbound:` with its values checked: `address`, `maildir` (an absolute path), `imap`, `providers`."""
+    section = config.section("inbound", INBOUND_KEYS)
+    if section is None:
+        return {}
+    found = {
+        "address": section.parsed("address", parse_email),
+        "maildir": section.parsed("maildir", lambda text: file_path(text, folder), wanted="a path"),
+        "imap": _imap(section),
+        "providers": _providers(section),
+    }
+    if found["maildir"] and found["imap"]:
+        section.error("imap", "there is a maildir and an IMAP mailbox", "keep one of them")
+    return {key: value for key, value in found.items() if value}
+
+
+def _imap(inbound: Section) -> dict[str, Any] | None:
+    section = inbound.section("imap", IMAP_KEYS)
+    if section is None:
+        return None
+    for key in ("host", "user", "password"):
+        section.require(key)
+    found = {
+        "host": section.parsed("host", host_name),
+        "port": section.integer("port", 1, 65_535) or 993,
+        "user": section.text("user"),
+        "password": section.parsed("password", str, wanted="text in quotes", secret=True),
+        "folder": section.text("folder") or "INBOX",
+    }
+    return found if None not in found.values() else None
+
+
+def _providers(inbound: Section) -> dict[str, Any]:
+    """Per provider its keys: one text, or several by name."""
+    found: dict[str, Any] = {}
+    for key, node in inbound.entries("providers", "providers with their keys"):
+        where = f"{inbound.path('providers')}.{key.text[:60]}"
+        if key.text not in PROVIDERS:
+            message = f"there is no provider {quote(key.text)}, only {either(PROVIDERS)}"
+            inbound.document.report(key, where, message, suggest(key.text, PROVIDERS, listing=False))
+        else:
+            found[key.text] = _provider(inbound.document, node, where)
+    return found
+
+
+def _provider(document: Document, node: Node, where: str) -> Any:
+    if isinstance(node, MappingNode):
+        return {name: _provider(document, value, f"{where}.{name[:60]}") for name, (_, value) in node.entries.items()}
+    try:
+        return text_of(node)
+    except BadValue as error:
+        document.report(node, where, "it is not text", error.hint)
+        return None

@@ -1,0 +1,62 @@
+"""Reading files from a folder that others can write to: bounded, never blocking, never outside of where they belong."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from drip.files.tree import LARGEST
+
+
+class FileTrouble(Exception):
+    """A file that can't be read, in words."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def read_file(path: Path, root: Path | None = None) -> bytes:
+    """The octets of a regular file, at most one more than the limit.
+
+    Args:
+        root: the folder that the file must be in once all links are followed; None allows any.
+
+    Raises:
+        FileTrouble: it is missing, no file, not readable, too large, or outside of `root`.
+    """
+    try:
+        if root is not None and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+            raise FileTrouble("it is a link that leads out of the project's folder", "put the file itself here")
+        # A named pipe would block for ever when opened for reading.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                raise FileTrouble("it is not a file" if not stat.S_ISDIR(mode) else "it is a folder, not a file")
+            raw = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        missing = "it is a link to a file that does not exist" if path.is_symlink() else "there is no such file"
+        raise FileTrouble(missing) from None
+    except OSError as error:
+        raise FileTrouble(f"it can't be read: {(error.strerror or str(error)).lower()}") from error
+    if len(raw) > LARGEST:
+        raise FileTrouble("the file is larger than 1 MiB")
+    return raw
+
+
+def list_folder(folder: Path) -> list[str]:
+    """The names in a folder, sorted, without hidden ones.
+
+    Raises:
+        FileTrouble: it is missing, no folder, or not readable.
+    """
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except FileNotFoundError:
+        raise FileTrouble("there is no such folder") from None
+    except NotADirectoryError:
+        raise FileTrouble("it is not a folder") from None
+    except OSError as error:
+        raise FileTrouble(f"it can't be read: {(error.strerror or str(error)).lower()}") from error
