@@ -8,11 +8,11 @@ from datetime import timedelta
 LONGEST = timedelta(days=3653)
 """Ten years: the longest delay that makes sense, and the API's own bound."""
 
-_UNITS = {"w": timedelta(weeks=1), "d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
-_UNITS["s"] = timedelta(seconds=1)
-_TERM = re.compile(r"(\d{1,9})\s*([wdhms])")
-_PLAIN = re.compile(r"\s*\d{1,9}\s*[wdhms](?:\s*\d{1,9}\s*[wdhms])*\s*")
-_ISO = re.compile(r"P(?:(\d{1,9})W)?(?:(\d{1,9})D)?(?:T(?=\d)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?")
+_SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_N = r"([0-9]{1,18})"
+_TERM = re.compile(rf"{_N}\s*([wdhms])")
+_PLAIN = re.compile(rf"(?:\s*{_TERM.pattern})+\s*")
+_ISO = re.compile(rf"P(?:{_N}W)?(?:{_N}D)?(?:T(?=[0-9])(?:{_N}H)?(?:{_N}M)?(?:{_N}S)?)?")
 
 
 def parse_duration(text: str) -> timedelta:
@@ -26,34 +26,30 @@ def parse_duration(text: str) -> timedelta:
     stripped = text.strip()
     if stripped == "0":
         return timedelta(0)
-    if re.fullmatch(r"-?\d+(\.\d+)?", stripped):
+    if re.fullmatch(_N, stripped):
         raise ValueError(f"{text!r} has no unit: write {stripped}d for days, {stripped}h for hours")
-    if _PLAIN.fullmatch(text):
-        total = sum((int(count) * _UNITS[unit] for count, unit in _TERM.findall(text)), timedelta(0))
+    if _PLAIN.fullmatch(stripped):
+        terms = _TERM.findall(stripped)
     elif (iso := _ISO.fullmatch(stripped)) and any(iso.groups()):
-        total = sum(
-            (int(count) * unit for count, unit in zip(iso.groups(), _UNITS.values(), strict=True) if count),
-            timedelta(0),
-        )
+        terms = list(zip(iso.groups(default="0"), _SECONDS, strict=True))
     else:
         raise ValueError(f"{text!r} is not a duration: write 0, 45s, 30m, 36h, 3d, 2w, '1d 12h' or P3DT12H")
-    if total > LONGEST:
+    # In whole seconds: a timedelta overflows before it could be compared.
+    seconds = sum(int(count) * _SECONDS[unit] for count, unit in terms)
+    if seconds > LONGEST.total_seconds():
         raise ValueError(f"{text!r} is longer than ten years")
-    return total
+    return timedelta(seconds=seconds)
 
 
 def format_duration(length: timedelta) -> str:
-    """The shortest form that `parse_duration` reads back as the same length: `1w 2d`, `36h` becomes `1d 12h`."""
+    """Days, hours, minutes and seconds, as `parse_duration` reads them: `36h` becomes `1d 12h`.
+
+    Rounded to the second; a negative length gets a `-` in front, which can't be read back.
+    """
     seconds = round(length.total_seconds())
-    if seconds == 0:
-        return "0"
-    parts = []
-    days, rest = divmod(abs(seconds), 86_400)
-    for unit, size in (("d", 1), ("h", 3600), ("m", 60), ("s", 1)):
-        if unit == "d":
-            count = days
-        else:
-            count, rest = divmod(rest, size)
+    rest, parts = abs(seconds), []
+    for unit in "dhms":
+        count, rest = divmod(rest, _SECONDS[unit])
         if count:
             parts.append(f"{count}{unit}")
-    return ("-" if seconds < 0 else "") + " ".join(parts)
+    return ("-" if seconds < 0 else "") + (" ".join(parts) or "0")

@@ -33,7 +33,7 @@ def parse_moment(text: str) -> datetime:
     """Read ISO 8601 with an offset or `Z`, as UTC.
 
     Raises:
-        ValueError: not a time, or without an offset.
+        ValueError: not a time, without an offset, or before 1970.
     """
     try:
         moment = datetime.fromisoformat(text.strip())
@@ -42,11 +42,19 @@ def parse_moment(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no offset: add Z for UTC, or one like +01:00")
     try:
-        return floor_to_millisecond(moment)
+        moment = floor_to_millisecond(moment)
     except OverflowError:
         raise ValueError(f"{text!r} is out of range") from None
+    # A moment of the year 1 has no local time in half of the zones; nothing before 1970 is a schedule.
+    if moment < EPOCH:
+        raise ValueError(f"{text!r} is out of range: before 1970")
+    return moment
 
 
 def format_moment(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and `Z`: `2026-06-22T15:30:00.000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    """ISO 8601 in UTC with milliseconds and `Z`: `2026-06-22T15:30:00.000Z`.
+
+    Raises:
+        ValueError: the moment is naive.
+    """
+    return floor_to_millisecond(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
