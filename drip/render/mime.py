@@ -1,0 +1,104 @@
+"""Messages as octets, ready for the wire but for dot-stuffing. Fast: no `email` package.
+
+Nothing is decided here, and nothing in a message's values can add a header, a recipient or a part.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import b2a_qp
+from hashlib import sha256
+
+from drip.errors import RenderFailed
+from drip.render.headers import address_field, date_field, machine_field, text_field
+from drip.render.message import Message
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_MACHINE = frozenset(
+    {"list-unsubscribe", "list-unsubscribe-post", "list-id", "auto-submitted", "x-auto-response-suppress"}
+    | {"x-drip-delivery", "feedback-id"}
+)
+_OWN = frozenset(
+    {"bcc", "cc", "date", "dkim-signature", "from", "message-id", "mime-version", "received", "reply-to", "return-path"}
+    | {"sender", "subject", "to"}
+)
+_FRAGILE = re.compile(rb"^(?:From ([^\r]*)|\.(?=\r|\Z))", re.MULTILINE)
+"""Lines that mailboxes or mail servers could change: a From line of mbox, and a dot alone."""
+_TEXT = b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+_HTML = b'Content-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+
+
+def write_message(message: Message) -> bytes:
+    """The message with CRLF line ends, quoted-printable, text first; text alone where there is no HTML.
+
+    No line is over 998 octets, and none over 78 but for addresses and links that are longer. The same message gives
+    the same octets. All is ASCII unless a local part is not (then the transport needs SMTPUTF8).
+
+    Raises:
+        RenderFailed: an address, or the name of a header, can't be written.
+    """
+    head = b"".join(_head(message))
+    if message.html is None:
+        return head + _TEXT + _ended(quoted_printable(message.text))
+    # "=_" stands in no quoted-printable text (RFC 2045, 6.7), so the boundary stands in no part.
+    boundary = b"=_drip_" + sha256(message.message_id.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
+    line = b"\r\n--" + boundary
+    return b"".join(
+        (
+            head,
+            b'Content-Type: multipart/alternative;\r\n boundary="' + boundary + b'"\r\n',
+            *(line, b"\r\n", _TEXT, quoted_printable(message.text)),
+            *(line, b"\r\n", _HTML, quoted_printable(message.html)),
+            *(line, b"--\r\n"),
+        )
+    )
+
+
+def quoted_printable(text: str) -> bytes:
+    """A text as quoted-printable in UTF-8 (RFC 2045, 6.7), its line breaks as CRLF.
+
+    Lone surrogates become U+FFFD. A last line without a break stays without one.
+    """
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        octets = text.encode()
+    except UnicodeEncodeError:
+        octets = _SURROGATES.sub("\ufffd", text).encode()
+    # The break at the end tells b2a_qp that lines end with CRLF, also those it breaks itself.
+    encoded = b2a_qp(b"\r\n" + octets.replace(b"\n", b"\r\n"), istext=True)[2:]
+    return _FRAGILE.sub(_escape, encoded)
+
+
+def _escape(line: re.Match[bytes]) -> bytes:
+    if line[1] is None:
+        return b"=2E"
+    # The two octets more must not make the line too long: then it is broken behind the word.
+    return b"=46rom=20=\r\n" + line[1] if len(line[1]) > 69 else b"=46rom " + line[1]
+
+
+def _head(message: Message) -> list[bytes]:
+    fields = [address_field("From", message.sender)]
+    if message.reply_to is not None:
+        fields.append(address_field("Reply-To", message.reply_to))
+    fields += [
+        address_field("To", message.to),
+        text_field("Subject", message.subject),
+        date_field(message.date),
+        machine_field("Message-ID", message.message_id),
+    ]
+    for name, value in message.headers:
+        fields.append(_other_field(name, value))
+    fields.append(b"MIME-Version: 1.0\r\n")
+    return fields
+
+
+def _other_field(name: str, value: str) -> bytes:
+    lower = name.lower()
+    if lower in _OWN or lower.startswith("content-"):
+        raise RenderFailed(f"{name} is not a header to be set", "only X-* and Feedback-ID are")
+    return machine_field(name, value) if lower in _MACHINE else text_field(name, value)
+
+
+def _ended(body: bytes) -> bytes:
+    return body if body.endswith(b"\r\n") else body + b"\r\n"
