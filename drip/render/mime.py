@@ -73,8 +73,8 @@ def quoted_printable(text: str) -> bytes:
 def _escape(line: re.Match[bytes]) -> bytes:
     if line[1] is None:
         return b"=2E"
-    # The two octets more must not make the line too long: then it is broken behind the word.
-    return b"=46rom=20=\r\n" + line[1] if len(line[1]) > 69 else b"=46rom " + line[1]
+    # The two octets more must not make the line too long: then it is broken inside the word.
+    return b"=46ro=\r\nm " + line[1] if len(line[1]) > 69 else b"=46rom " + line[1]
 
 
 def _head(message: Message) -> list[bytes]:
