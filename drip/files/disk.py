@@ -27,7 +27,7 @@ def read_file(path: Path, root: Path | None = None) -> bytes:
         FileTrouble: it is missing, no file, not readable, too large, or outside of `root`.
     """
     try:
-        if root is not None and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        if root is not None and not is_inside(path, root):
             raise FileTrouble("it is a link that leads out of the project's folder", "put the file itself here")
         # A named pipe would block for ever when opened for reading.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -44,6 +44,11 @@ def read_file(path: Path, root: Path | None = None) -> bytes:
     if len(raw) > LARGEST:
         raise FileTrouble("the file is larger than 1 MiB")
     return raw
+
+
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether a path stays in a folder once all links are followed."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def list_folder(folder: Path) -> list[str]:
