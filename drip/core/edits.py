@@ -7,7 +7,6 @@ handled" has a meaning also when that step is gone.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from drip.core.sequence import Sequence as EmailSequence
 from drip.core.sequence import Step
@@ -41,22 +40,6 @@ def next_step(order: Sequence[str], live: Collection[str], *, last: str | None, 
     """
     start = order.index(last) + 1 if last is not None else 0
     return next((key for key in order[start:] if key in live and key not in handled), None)
-
-
-@dataclass(frozen=True, slots=True)
-class StepEdit:
-    """How one step differs from what is applied."""
-
-    key: str
-    kind: str
-    """`added`, `removed`, `moved` or `changed`."""
-    changes: tuple[tuple[str, str, str], ...] = ()
-    """(field, before, now) in words, for `changed`."""
-
-    @property
-    def reschedules(self) -> bool:
-        """Whether people who wait for it may get another time."""
-        return self.kind != "changed" or any(name in ("delay", "at", "send_window") for name, _, _ in self.changes)
 
 
 SCHEDULE_FIELDS = ("delay_from", "timezone", "send_window")

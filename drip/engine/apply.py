@@ -1,0 +1,161 @@
+"""Bring the database to what the files say: plan and writing in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from drip.core.definition import definition_to_json
+from drip.core.difference import EditKind, step_edits
+from drip.core.sequence import SequenceStatus, Source, Template
+from drip.core.settings import Settings
+from drip.engine.plan import ChangeKind, Incoming, Plan, SequencePlan, make_plan
+from drip.engine.ports import Store
+from drip.engine.recompute import Move, recompute
+from drip.engine.records import Event, EventType, Reschedule, StoredSequence
+
+CHUNK = 5000
+"""People written at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the files come from, for the revision."""
+
+    author: str | None = None
+    commit: str | None = None
+    """The git commit; None outside of git."""
+    dirty: bool = False
+    """Whether the tree differs from it."""
+
+
+def apply(
+    store: Store,
+    settings: Settings,
+    incoming: Sequence[Incoming],
+    templates: Mapping[str, Template],
+    *,
+    prune: bool,
+    now: datetime,
+    origin: Origin,
+    agree: Callable[[Plan], bool] = lambda plan: True,
+    progress: Callable[[int], None] = lambda people: None,
+) -> Plan | None:
+    """Do what `make_plan` says, all or nothing.
+
+    Args:
+        agree: asked with the plan before anything is written, outside of the transaction; when what would be done has
+            changed since, it is asked again.
+        progress: told how many people were looked at since it was last called.
+
+    Returns:
+        What was done; None when it was not agreed to.
+    """
+    plan = make_plan(store, settings, incoming, prune=prune, now=now)
+    while agree(plan):
+        with store.transaction():
+            current = make_plan(store, settings, incoming, prune=prune, now=now)
+            if current == plan:
+                _write(store, settings, plan, incoming, templates, now, origin, progress)
+                return plan
+        plan = current
+    return None
+
+
+def _write(
+    store: Store,
+    settings: Settings,
+    plan: Plan,
+    incoming: Sequence[Incoming],
+    templates: Mapping[str, Template],
+    now: datetime,
+    origin: Origin,
+    progress: Callable[[int], None],
+) -> None:
+    files = {one.definition.sequence.id: one for one in incoming}
+    store.sequences.save_templates(templates, now)
+    for sequence in plan.sequences:
+        if sequence.kind in (ChangeKind.CREATE, ChangeKind.CHANGE):
+            _save(store, settings, files[sequence.slug], sequence, now, origin, progress)
+        elif not sequence.empty:
+            _put_away(store, sequence, now)
+    for slug, one in files.items():
+        _keep_path(store, slug, one.path)
+
+
+def _save(
+    store: Store,
+    settings: Settings,
+    one: Incoming,
+    planned: SequencePlan,
+    now: datetime,
+    origin: Origin,
+    progress: Callable[[int], None],
+) -> None:
+    before = store.sequences.by_slug(planned.slug)
+    wanted = one.definition.sequence.status
+    same = before is not None and definition_to_json(before.definition) == definition_to_json(one.definition)
+    if before is None or not same or before.source is Source.API:
+        stored = store.sequences.save(
+            one.definition,
+            now=now,
+            source=Source.FILE,
+            path=one.path,
+            author=origin.author,
+            commit=origin.commit,
+            dirty=origin.dirty,
+        )
+        if before is not None:
+            _move_people(store, settings, before, stored, now, progress)
+        store.events.append([Event(EventType.APPLIED, now, stored.id, data={"revision": stored.revision})])
+        before = stored
+    store.sequences.set_file_status(before.id, wanted)
+    if planned.status is not None and store.sequences.set_status(before.id, planned.status[1], now):
+        store.events.append([Event(EventType.STATUS, now, before.id, data={"status": planned.status[1].value})])
+
+
+def _move_people(
+    store: Store,
+    settings: Settings,
+    before: StoredSequence,
+    stored: StoredSequence,
+    now: datetime,
+    progress: Callable[[int], None],
+) -> None:
+    moves = recompute(store, before, stored.sequence, settings.timezone)
+    while chunk := list(islice(moves, CHUNK)):
+        _write_moves(store, stored, [move for move in chunk if move.moves], now)
+        progress(len(chunk))
+    for edit in step_edits(before.sequence, stored.sequence):
+        if edit.kind is EditKind.REMOVED:
+            store.subscriptions.drop_deferred_of_step(before.ids[edit.key])
+
+
+def _write_moves(store: Store, stored: StoredSequence, moves: Sequence[Move], now: datetime) -> None:
+    going = [
+        Reschedule(move.person.id, stored.ids[move.now] if move.now else None, move.due_at)
+        for move in moves
+        if not move.completes
+    ]
+    store.subscriptions.reschedule(going, now)
+    done = [move.person.id for move in moves if move.completes]
+    store.subscriptions.complete(done, now)
+    store.events.append(Event(EventType.COMPLETED, now, stored.id, row_id) for row_id in done)
+
+
+def _put_away(store: Store, planned: SequencePlan, now: datetime) -> None:
+    stored = store.sequences.by_slug(planned.slug)
+    assert stored is not None
+    if planned.kind is ChangeKind.DELETE:
+        store.sequences.delete(stored.id)
+    elif store.sequences.set_status(stored.id, SequenceStatus.ARCHIVED, now):
+        data = {"status": SequenceStatus.ARCHIVED.value}
+        store.events.append([Event(EventType.STATUS, now, stored.id, data=data)])
+
+
+def _keep_path(store: Store, slug: str, path: str) -> None:
+    stored = store.sequences.by_slug(slug)
+    if stored is not None and stored.path != path:
+        store.sequences.set_path(stored.id, path)

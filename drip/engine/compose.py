@@ -1,0 +1,108 @@
+"""From a claim to the octets of its message. Steps are compiled once per revision."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from drip.core.address import Address
+from drip.core.sequence import Step
+from drip.core.settings import Settings
+from drip.core.tokens import Purpose, make_token
+from drip.engine.ports import Envelope
+from drip.engine.records import Claim, StoredSequence
+
+if TYPE_CHECKING:
+    from drip.render.compile import CompiledStep
+    from drip.render.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A message ready to be handed over."""
+
+    envelope: Envelope
+    content: bytes
+    digest: bytes
+    """Of subject and bodies: what `why` compares. 16 octets; the same for the same words, whenever they were sent."""
+
+
+class Composer:
+    """Renders messages. May be used by many threads: a step compiled twice does no harm."""
+
+    def __init__(self, settings: Settings, secret: bytes) -> None:
+        self._settings = settings
+        self._secret = secret
+        self._compiled: dict[tuple[int, int, str], CompiledStep] = {}
+
+    def compose(
+        self, stored: StoredSequence, step: Step, claim: Claim, variables: Mapping[str, Any], now: datetime
+    ) -> Composed:
+        """Render one step for one person.
+
+        Args:
+            variables: merged; what templates see.
+
+        Raises:
+            RenderFailed: the template can't be rendered for this person.
+        """
+        from drip.render.mime import write_message
+
+        message = self.message(stored, step, claim, variables, now)
+        token = make_token(self._secret, Purpose.DELIVERY, claim.subscription_id, claim.step_id)
+        return Composed(
+            envelope=Envelope(self._envelope_sender(message.sender, token), claim.email, token),
+            content=write_message(message),
+            digest=digest(message),
+        )
+
+    def message(
+        self, stored: StoredSequence, step: Step, claim: Claim, variables: Mapping[str, Any], now: datetime
+    ) -> Message:
+        """The message itself; raises RenderFailed."""
+        from drip.render.compile import Recipient
+
+        unsubscribe = self._unsubscribe_url(claim)
+        recipient = Recipient(
+            to=Address(claim.email, claim.name),
+            variables=variables,
+            delivery_token=make_token(self._secret, Purpose.DELIVERY, claim.subscription_id, claim.step_id),
+            unsubscribe_url=unsubscribe,
+            preferences_url=unsubscribe,
+            unsubscribe_mailto=self._unsubscribe_mailto(claim),
+        )
+        return self._compile(stored, step).render(recipient, now)
+
+    def _compile(self, stored: StoredSequence, step: Step) -> CompiledStep:
+        from drip.render.compile import compile_step
+
+        key = (stored.id, stored.revision, step.key)
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            compiled = self._compiled[key] = compile_step(stored.definition, step, self._settings)
+        return compiled
+
+    def _envelope_sender(self, sender: Address, token: str) -> str:
+        wanted = self._settings.smtp.envelope_from if self._settings.smtp else None
+        return wanted.replace("{token}", token) if wanted else sender.email
+
+    def _unsubscribe_url(self, claim: Claim) -> str | None:
+        if self._settings.base_url is None:
+            return None
+        return f"{self._settings.base_url}/u/{make_token(self._secret, Purpose.UNSUBSCRIBE, claim.subscription_id)}"
+
+    def _unsubscribe_mailto(self, claim: Claim) -> str | None:
+        address = self._settings.inbound_address
+        if address is None:
+            return None
+        token = make_token(self._secret, Purpose.UNSUBSCRIBE, claim.subscription_id)
+        return f"mailto:{address}?subject=unsubscribe%20{token}"
+
+
+def digest(message: Message) -> bytes:
+    """16 octets over subject, text and HTML."""
+    words = "\0".join((message.subject, message.text, message.html or ""))
+    return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,0 +1,243 @@
+"""What an apply would do, to files and to people; nothing is written here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from drip.core.definition import definition_to_json
+from drip.core.difference import EditKind, FieldChange, StepEdit, sequence_changes, step_edits
+from drip.core.sequence import Definition, SequenceStatus, Source
+from drip.core.settings import Settings
+from drip.core.subscription import SubscriptionStatus
+from drip.engine.ports import Store
+from drip.engine.recompute import Move, recompute
+from drip.engine.records import StoredSequence
+
+
+class ChangeKind(StrEnum):
+    """What happens to a sequence."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    ARCHIVE = "archive"  # its file is gone, people were in it
+    DELETE = "delete"  # its file is gone, nobody ever was in it
+    MISSING = "missing"  # its file is gone, and nothing is done without --prune
+
+
+@dataclass(frozen=True, slots=True)
+class StepPeople:
+    """What an edit of one step does to people."""
+
+    waiting: int = 0
+    """How many wait for it as applied."""
+    later: int = 0
+    """Of those, who will wait longer for it."""
+    earlier: int = 0
+    """Of those, who will get it sooner."""
+    unchanged: int = 0
+    """Of those, for whom the time stays."""
+    due_now: int = 0
+    """Of those who wait or go on, for whom a message becomes due at once."""
+    go_on_to: Mapping[str, int] = field(default_factory=dict)
+    """Of those, who goes on to which other step; an empty key counts those who complete."""
+    will_get: int = 0
+    """How many live people will still get it."""
+    never: int = 0
+    """How many live people are past it and never will."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One step's edit, and its people."""
+
+    edit: StepEdit
+    people: StepPeople
+
+
+@dataclass(frozen=True, slots=True)
+class SequencePlan:
+    """What happens to one sequence."""
+
+    slug: str
+    kind: ChangeKind
+    path: str | None
+    changes: tuple[FieldChange, ...] = ()
+    """Of its settings, templates and layouts."""
+    steps: tuple[StepPlan, ...] = ()
+    status: tuple[SequenceStatus, SequenceStatus] | None = None
+    """(before, after) when the apply sets another status; None when it does not."""
+    drift: SequenceStatus | None = None
+    """The status in the store, where it is another than the file's and stays so; None without drift."""
+    people: int = 0
+    """Live people in it."""
+    affected: int = 0
+    """For how many of them something changes."""
+    due_now: int = 0
+    """For how many a message becomes due at once."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether an apply would do nothing to it."""
+        nothing = not (self.changes or self.steps or self.status)
+        return self.kind is ChangeKind.MISSING or (self.kind is ChangeKind.CHANGE and nothing)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an apply would do."""
+
+    sequences: tuple[SequencePlan, ...]
+    """Those with something to say, by id: changes, drift and missing files."""
+
+    @property
+    def changes(self) -> int:
+        """How many sequences would change."""
+        return sum(not sequence.empty for sequence in self.sequences)
+
+    @property
+    def affected(self) -> int:
+        """For how many people something would change."""
+        return sum(sequence.affected for sequence in self.sequences)
+
+    @property
+    def due_now(self) -> int:
+        """How many messages would become due at once."""
+        return sum(sequence.due_now for sequence in self.sequences)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A sequence as its file says."""
+
+    definition: Definition
+    path: str
+
+
+def make_plan(store: Store, settings: Settings, incoming: Sequence[Incoming], *, prune: bool, now: datetime) -> Plan:
+    """Compare files and database, people included; reads only.
+
+    Args:
+        prune: what is without a file is archived or deleted, not merely mentioned.
+    """
+    stored = {sequence.slug: sequence for sequence in store.sequences.all()}
+    found: list[SequencePlan | None] = []
+    for one in sorted(incoming, key=lambda one: one.definition.sequence.id):
+        slug = one.definition.sequence.id
+        if slug not in stored:
+            found.append(_creation(one))
+        else:
+            found.append(_change(store, settings, stored[slug], one, now))
+    present = {one.definition.sequence.id for one in incoming}
+    for slug, sequence in sorted(stored.items()):
+        if slug not in present and sequence.source is Source.FILE:
+            found.append(_missing(store, sequence, prune))
+    return Plan(tuple(plan for plan in found if plan is not None))
+
+
+def _creation(one: Incoming) -> SequencePlan:
+    edits = [StepEdit(step.key, EditKind.ADDED) for step in one.definition.sequence.steps]
+    return SequencePlan(
+        slug=one.definition.sequence.id,
+        kind=ChangeKind.CREATE,
+        path=one.path,
+        steps=tuple(StepPlan(edit, StepPeople()) for edit in edits),
+    )
+
+
+def _change(
+    store: Store, settings: Settings, stored: StoredSequence, one: Incoming, now: datetime
+) -> SequencePlan | None:
+    after = one.definition.sequence
+    wanted = after.status if after.status is not stored.file_status else stored.status
+    status = (stored.status, wanted) if wanted is not stored.status else None
+    drift = stored.status if status is None and stored.status is not after.status else None
+    same = definition_to_json(stored.definition) == definition_to_json(one.definition)
+    if same and status is None and drift is None and stored.source is Source.FILE:
+        return None
+    edits = () if same else step_edits(stored.sequence, after)
+    tally = _Tally(edits, sending=wanted is SequenceStatus.ACTIVE, was_sending=stored.sends, now=now)
+    if edits or status or (not same and after != stored.sequence):
+        for move in recompute(store, stored, after, settings.timezone):
+            tally.add(move)
+    changes = () if same else sequence_changes(stored.definition, one.definition)
+    if stored.source is Source.API:
+        changes = (FieldChange("source", "api", "file"), *changes)
+    return SequencePlan(
+        slug=stored.slug,
+        kind=ChangeKind.CHANGE,
+        path=one.path,
+        changes=changes,
+        steps=tuple(StepPlan(edit, tally.of(edit.key)) for edit in edits),
+        status=status,
+        drift=drift,
+        people=tally.people,
+        affected=tally.affected,
+        due_now=tally.due_now,
+    )
+
+
+def _missing(store: Store, stored: StoredSequence, prune: bool) -> SequencePlan | None:
+    people = store.subscriptions.count_live(stored.id)
+    ever = store.subscriptions.has_any(stored.id)
+    if stored.status is SequenceStatus.ARCHIVED and ever:
+        return None
+    kind = (ChangeKind.ARCHIVE if ever else ChangeKind.DELETE) if prune else ChangeKind.MISSING
+    affected = people if kind is ChangeKind.ARCHIVE else 0
+    return SequencePlan(slug=stored.slug, kind=kind, path=stored.path, people=people, affected=affected)
+
+
+class _Tally:
+    """Counts moves per step."""
+
+    def __init__(self, edits: Sequence[StepEdit], *, sending: bool, was_sending: bool, now: datetime) -> None:
+        self._edits = {edit.key: edit for edit in edits}
+        self._sending = sending
+        self._was_sending = was_sending
+        self._now = now
+        self._counts: dict[str, Counter[str]] = {edit.key: Counter() for edit in edits}
+        self._goes_to: dict[str, Counter[str]] = {edit.key: Counter() for edit in edits}
+        self.people = 0
+        self.affected = 0
+        self.due_now = 0
+
+    def add(self, move: Move) -> None:
+        self.people += 1
+        due_now = self._becomes_due(move)
+        self.affected += move.moves or due_now
+        self.due_now += due_now
+        for key in self._counts:
+            self._counts[key]["will_get" if key in move.ahead else "never"] += 1
+        if move.before in self._counts:
+            self._waiting(move.before, move, due_now)
+        elif move.now in self._counts and due_now:
+            self._counts[move.now]["due_now"] += 1
+
+    def of(self, key: str) -> StepPeople:
+        counts = self._counts[key]
+        if self._edits[key].kind is EditKind.REMOVED:
+            counts["will_get"] = counts["never"] = 0
+        names = ("waiting", "later", "earlier", "unchanged", "due_now", "will_get", "never")
+        return StepPeople(**{name: counts[name] for name in names}, go_on_to=dict(self._goes_to[key]))
+
+    def _waiting(self, key: str, move: Move, due_now: bool) -> None:
+        counts = self._counts[key]
+        counts["waiting"] += 1
+        counts["due_now"] += due_now
+        old, new = move.person.next_send_at, move.due_at
+        if move.now != key:
+            self._goes_to[key][move.now or ""] += 1
+        elif old is None or new is None or old == new:
+            counts["unchanged"] += 1
+        else:
+            counts["later" if new > old else "earlier"] += 1
+
+    def _becomes_due(self, move: Move) -> bool:
+        if not self._sending or move.person.status is not SubscriptionStatus.ACTIVE or move.due_at is None:
+            return False
+        old = move.person.next_send_at
+        was_due = self._was_sending and old is not None and old <= self._now and move.before == move.now
+        return move.due_at <= self._now and not was_due

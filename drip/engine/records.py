@@ -1,0 +1,255 @@
+"""What the store gives to the engine and takes from it, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from drip.core.delivery import DeliveryState, Reason
+from drip.core.sequence import Definition, Sequence, SequenceStatus, Source
+from drip.core.subscription import CancelReason, SubscriptionStatus
+
+
+class EventType(StrEnum):
+    """Facts, in the order they happened. The first five are told to webhooks; all are shown by `drip log`."""
+
+    SUBSCRIBED = "sequence.subscribed"
+    STEP_SENT = "sequence.step.sent"
+    STEP_FAILED = "sequence.step.failed"
+    COMPLETED = "sequence.completed"
+    CANCELLED = "sequence.cancelled"
+    STEP_DEFERRED = "step.deferred"
+    STEP_SKIPPED = "step.skipped"
+    STEP_UNKNOWN = "step.unknown"
+    STEP_RESOLVED = "step.resolved"
+    PAUSED = "subscription.paused"
+    RESUMED = "subscription.resumed"
+    RETRIED = "subscription.retried"
+    CHANGED = "subscription.changed"
+    SUPPRESSED = "suppression.added"
+    UNSUPPRESSED = "suppression.removed"
+    APPLIED = "sequence.applied"
+    STATUS = "sequence.status"
+    BREAKER = "worker.breaker"
+    RESTORED = "database.restored"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact."""
+
+    type: EventType
+    at: datetime
+    sequence_id: int | None = None
+    """The row's id, as the next two."""
+    subscription_id: int | None = None
+    step_id: int | None = None
+    data: Mapping[str, Any] | None = None
+    """What else there is to say, as JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStep:
+    """A step's identity in the store; its content is in the definition."""
+
+    id: int
+    key: str
+    rank: int
+    """Its place among all steps there ever were."""
+    position: int | None
+    """From 1; None once it was removed."""
+
+
+@dataclass(frozen=True)
+class StoredSequence:
+    """A sequence as last applied."""
+
+    id: int
+    status: SequenceStatus
+    file_status: SequenceStatus | None
+    """What its file asked for at the last apply; None when it has no file."""
+    source: Source
+    path: str | None
+    """The file, relative to the project; None when it has none."""
+    key_id: str | None
+    revision: int
+    """The number of its newest revision; 0 before the first."""
+    steps: tuple[StoredStep, ...]
+    """All there ever were, by rank."""
+    definition: Definition
+    """As of that revision, with today's status."""
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def sequence(self) -> Sequence:
+        """The sequence itself."""
+        return self.definition.sequence
+
+    @property
+    def slug(self) -> str:
+        """Its id as people know it."""
+        return self.definition.sequence.id
+
+    @property
+    def sends(self) -> bool:
+        """Whether its people are mailed."""
+        return self.status is SequenceStatus.ACTIVE
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """All keys there ever were, by rank."""
+        return tuple(step.key for step in self.steps)
+
+    @cached_property
+    def ids(self) -> Mapping[str, int]:
+        """The id of each step by its key, removed ones included."""
+        return {step.key: step.id for step in self.steps}
+
+    @cached_property
+    def keys(self) -> Mapping[int, str]:
+        """The key of each step by its id, removed ones included."""
+        return {step.id: step.key for step in self.steps}
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A person."""
+
+    id: int
+    email: str
+    name: str
+    variables: Mapping[str, Any]
+    status: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A subscription with what its schedule depends on: what edits, resumes and records work with."""
+
+    id: int
+    sequence_id: int
+    contact_id: int
+    status: SubscriptionStatus
+    cancel_reason: CancelReason | None
+    claim: int
+    started_at: datetime
+    origin_at: datetime
+    base_at: datetime | None
+    last_step_id: int | None
+    next_step_id: int | None
+    next_send_at: datetime | None
+    paused_at: datetime | None
+    timezone: str | None
+    """The variable `timezone`, the subscription's over the contact's; None without one."""
+    open_state: DeliveryState | None = None
+    """The state of the delivery of its next step; None when there is none."""
+    open_reason: Reason | None = None
+    """The reason of that delivery; None when it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A step of one person, owned by this worker until it is recorded or the lease runs out."""
+
+    subscription_id: int
+    number: int
+    """The fence: only the owner of the newest claim may mark."""
+    sequence_id: int
+    contact_id: int
+    step_id: int
+    due_at: datetime
+    email: str
+    name: str
+    contact_variables: Mapping[str, Any] = field(repr=False)
+    variables: Mapping[str, Any] = field(repr=False)
+    attempts: int
+    """Tries made before this one."""
+    downs: int
+    """Connections in a row that died on it."""
+    suppressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What the mark writes into the delivery."""
+
+    claim: Claim
+    revision: int
+    content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One step for one subscription, as it is shown."""
+
+    id: int
+    subscription_id: int
+    sequence: str
+    step: str
+    email: str
+    state: DeliveryState
+    reason: Reason | None
+    attempts: int
+    at: datetime
+    """When it got into this state."""
+    revision: int | None
+    code: int | None
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that sends."""
+
+    id: int
+    machine: str
+    pid: int
+    birth: str
+    """When the process started, as the system says it; tells two processes of one pid apart."""
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscription:
+    """What is inserted when somebody subscribes."""
+
+    contact_id: int
+    variables: Mapping[str, Any]
+    started_at: datetime
+    next_step_id: int | None
+    next_send_at: datetime | None
+    key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reschedule:
+    """A person's next step and time, as computed anew."""
+
+    id: int
+    next_step_id: int | None
+    next_send_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """A person moves on from a step that was handled."""
+
+    subscription_id: int
+    claim: int
+    step_id: int
+    """The step that was handled."""
+    position: int
+    """Its position today; what `current_step` becomes."""
+    handled_at: datetime
+    sent_at: datetime | None
+    """When it was accepted; None when it was skipped."""
+    next_step_id: int | None
+    next_send_at: datetime | None
+    completed: bool

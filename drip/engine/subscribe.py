@@ -1,0 +1,231 @@
+"""Adding people to a sequence, one or a million: the same rules for command, import and API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from drip.core.address import clean_line, email_key, parse_email
+from drip.core.progress import Progress, upcoming
+from drip.core.schedule import subscriber_zone
+from drip.core.sequence import SequenceStatus
+from drip.core.settings import Settings
+from drip.core.subscription import SubscriptionStatus, may_resubscribe
+from drip.engine.ports import Store
+from drip.engine.records import Contact, Event, EventType, NewSubscription, StoredSequence
+from drip.errors import NotFound, Refused
+
+_FINAL = (SubscriptionStatus.COMPLETED, SubscriptionStatus.CANCELLED)
+
+
+class Answer(StrEnum):
+    """What became of one request."""
+
+    CREATED = "created"
+    EXISTING = "existing"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One person to subscribe."""
+
+    email: str
+    """As it came; checked here."""
+    name: str = ""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    started_at: datetime | None = None
+    """None is now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a request."""
+
+    answer: Answer
+    email: str
+    code: str | None = None
+    """Why not, in the API's vocabulary; None unless refused."""
+    message: str = ""
+    """Why not, in words."""
+    subscription_id: int | None = None
+    """None when refused."""
+
+
+def subscribe(
+    store: Store, settings: Settings, slug: str, request: Request, now: datetime, *, key_id: str | None = None
+) -> Answered:
+    """Subscribe one person.
+
+    Raises:
+        NotFound: there is no such sequence.
+        Refused: it may not be; the code says why.
+    """
+    answered = subscribe_many(store, settings, slug, [request], now, key_id=key_id)[0]
+    if answered.answer is Answer.REFUSED:
+        raise Refused(answered.code or "refused", answered.message)
+    return answered
+
+
+def subscribe_many(
+    store: Store,
+    settings: Settings,
+    slug: str,
+    requests: Sequence[Request],
+    now: datetime,
+    *,
+    key_id: str | None = None,
+) -> list[Answered]:
+    """Subscribe people in one transaction; one that is refused stops no other.
+
+    Args:
+        requests: at most some thousands.
+        key_id: the API key that asks; None for the command line.
+
+    Returns:
+        An answer for each request, in order.
+
+    Raises:
+        NotFound: there is no such sequence.
+    """
+    with store.transaction():
+        stored = find_sequence(store, slug)
+        if stored.status is SequenceStatus.ARCHIVED:
+            message = f"the sequence {slug!r} is archived, it takes nobody new"
+            return [_refused(request.email, "sequence_archived", message) for request in requests]
+        batch = _Batch(store, settings, stored, now, key_id)
+        return batch.subscribe(requests)
+
+
+def find_sequence(store: Store, slug: str) -> StoredSequence:
+    """A sequence by its id.
+
+    Raises:
+        NotFound: with the nearest id that exists.
+    """
+    stored = store.sequences.by_slug(slug)
+    if stored is None:
+        known = store.sequences.slugs()
+        hint = None if known else "no sequence is applied yet: run `drip apply`"
+        raise NotFound("sequence", slug, known, hint)
+    return stored
+
+
+class _Batch:
+    """One call's people, looked up and inserted together."""
+
+    def __init__(
+        self, store: Store, settings: Settings, stored: StoredSequence, now: datetime, key_id: str | None
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._stored = stored
+        self._now = now
+        self._key_id = key_id
+        self._answers: dict[int, Answered] = {}
+
+    def subscribe(self, requests: Sequence[Request]) -> list[Answered]:
+        wanted = self._check(requests)
+        fresh = self._sort_out(wanted)
+        self._insert(fresh)
+        return [self._answers[index] for index in range(len(requests))]
+
+    def _check(self, requests: Sequence[Request]) -> dict[int, tuple[str, Request]]:
+        """Those with a usable address: index -> (address, request)."""
+        wanted = {}
+        for index, request in enumerate(requests):
+            try:
+                wanted[index] = (parse_email(request.email), request)
+            except ValueError as error:
+                self._answers[index] = _refused(request.email, "invalid_field", str(error))
+        return wanted
+
+    def _sort_out(self, wanted: Mapping[int, tuple[str, Request]]) -> dict[int, tuple[str, Request]]:
+        """Answer those who are there already or may not be; the others are returned."""
+        keys = {email_key(email) for email, _ in wanted.values()}
+        contacts = self._store.contacts.by_keys(sorted(keys))
+        suppressed = self._store.suppressions.among(sorted(keys))
+        standing = self._store.subscriptions.newest(self._stored.id, [contact.id for contact in contacts.values()])
+        fresh: dict[int, tuple[str, Request]] = {}
+        seen: set[str] = set()
+        replaced = []
+        for index, (email, request) in wanted.items():
+            key = email_key(email)
+            contact = contacts.get(key)
+            row_id, status, reason = standing.get(contact.id if contact else 0, (None, None, None))
+            if status is not None and status not in _FINAL:
+                self._answers[index] = Answered(Answer.EXISTING, email, subscription_id=row_id)
+            elif key in suppressed:
+                message = f"{email} is suppressed ({suppressed[key]}), it is never mailed"
+                self._answers[index] = _refused(email, "contact_suppressed", message)
+            elif status is not None and not may_resubscribe(self._stored.sequence.resubscribe, status, reason):
+                why = f"{status}, {reason}" if reason else str(status)
+                message = f"{email} has ended {self._stored.slug!r} ({why}) and may not start it again"
+                self._answers[index] = _refused(email, "subscription_terminal", message)
+            elif missing := self._missing(request, contact):
+                message = f"{email} lacks the variable{'s' * (len(missing) > 1)} {', '.join(missing)}"
+                self._answers[index] = _refused(email, "invalid_field", message)
+            elif key not in seen:
+                seen.add(key)
+                fresh[index] = (email, request)
+                if row_id is not None:
+                    replaced.append(row_id)
+            else:
+                self._answers[index] = Answered(Answer.EXISTING, email)
+        self._store.subscriptions.replace(replaced)
+        return fresh
+
+    def _missing(self, request: Request, contact: Contact | None) -> list[str]:
+        given = {**(contact.variables if contact else {}), **request.variables}
+        if request.name or (contact and contact.name):
+            given["name"] = request.name
+        return [
+            name
+            for name, variable in self._stored.sequence.variables.items()
+            if variable.required and given.get(name) is None
+        ]
+
+    def _insert(self, fresh: Mapping[int, tuple[str, Request]]) -> None:
+        people = [(email, clean_line(request.name)) for email, request in fresh.values()]
+        self._store.contacts.add(people, self._now)
+        contacts = self._store.contacts.by_keys([email_key(email) for email, _ in people])
+        self._store.contacts.rename(
+            [
+                (contacts[email_key(email)].id, name)
+                for email, name in people
+                if name and contacts[email_key(email)].name != name
+            ],
+            self._now,
+        )
+        new = [self._new(contacts[email_key(email)], request) for email, request in fresh.values()]
+        self._store.subscriptions.add(self._stored.id, new, self._now)
+        standing = self._store.subscriptions.newest(self._stored.id, [person.contact_id for person in new])
+        for index, person in zip(fresh, new, strict=True):
+            row_id = standing[person.contact_id][0]
+            self._answers[index] = Answered(Answer.CREATED, fresh[index][0], subscription_id=row_id)
+        self._store.events.append(
+            Event(EventType.SUBSCRIBED, self._now, self._stored.id, standing[person.contact_id][0]) for person in new
+        )
+
+    def _new(self, contact: Contact, request: Request) -> NewSubscription:
+        sequence = self._stored.sequence
+        started_at = request.started_at or self._now
+        zone = {**contact.variables, **request.variables}.get("timezone")
+        local = subscriber_zone(zone, sequence, self._settings.timezone)
+        progress = Progress(origin=started_at, previous=None, last=None)
+        found = upcoming(sequence, self._stored.order, progress, local)
+        return NewSubscription(
+            contact_id=contact.id,
+            variables=request.variables,
+            started_at=started_at,
+            next_step_id=self._stored.ids[found[0].key] if found else None,
+            next_send_at=found[1] if found else None,
+            key_id=self._key_id,
+        )
+
+
+def _refused(email: str, code: str, message: str) -> Answered:
+    return Answered(Answer.REFUSED, email, code, message)

@@ -1,0 +1,310 @@
+"""The worker: one pass until nothing is due, or a loop of passes. Owns the threads; decides nothing about people."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from queue import Empty, SimpleQueue
+from random import Random
+
+from drip.core.delivery import Outcome, OutcomeKind
+from drip.core.settings import Settings
+from drip.engine.catalogue import Catalogue
+from drip.engine.compose import Composer
+from drip.engine.ledger import Fact, Ledger, Result
+from drip.engine.ports import Processes, Session, Store, Transport
+from drip.engine.records import Claim
+from drip.engine.sender import Sender
+from drip.engine.writer import Writer
+from drip.errors import Unavailable
+
+LEASE = timedelta(minutes=2)
+"""How long a worker's claims stand without a sign of life."""
+RENEW_EVERY = 30.0
+"""Seconds between signs of life."""
+BATCH = 200
+"""People claimed at once; a tick. Nobody is in a batch twice."""
+IDLE = 30.0
+"""Seconds after which an unused connection is closed."""
+LOST_IN_A_ROW = 4
+"""Connections lost in a row that mean that the transport is down."""
+FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
+"""Seconds the loop waits for a transport that is down: doubling from the first to the longest."""
+
+_STOPPING = (OutcomeKind.DOWN, OutcomeKind.MISCONFIGURED, OutcomeKind.OUR_FAULT)
+
+
+@dataclass(slots=True)
+class Report:
+    """What one pass did."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    """By kind of fact; `completed` counts subscriptions."""
+    trouble: Outcome | None = None
+    """Why the pass stopped before everything due was handled; None when it did not."""
+    swept: int = 0
+    """Deliveries left behind by dead workers, unknown now."""
+    remaining_due: int = 0
+    next_due_at: datetime | None = None
+    seconds: float = 0.0
+
+
+class Worker:
+    """One process's work on one database. Use as a context manager: entering registers, leaving frees."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        transport: Transport,
+        processes: Processes,
+        *,
+        clock: Callable[[], datetime],
+        told: Callable[[Fact], None] = lambda fact: None,
+        random: Random | None = None,
+    ) -> None:
+        """
+        Args:
+            clock: the moment as schedules see it; leases use the real one.
+            told: called for each fact after it is committed, on the writer's thread.
+        """
+        self._store = store
+        self._settings = settings
+        self._transport = transport
+        self._processes = processes
+        self._clock = clock
+        self._told = told
+        self._random = random or Random()
+        self._catalogue = Catalogue(store)
+        self._composer: Composer | None = None
+        self._inbox: SimpleQueue[Claim | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._changed = threading.Condition()
+        self._in_flight = 0
+        self._lost_in_a_row = 0
+        self._report = Report()
+        self._halt = threading.Event()
+        self._stop = threading.Event()
+        self._renewed = 0.0
+        self._bug: BaseException | None = None
+
+    def __enter__(self) -> Worker:
+        self._store.require_space()
+        identity = self._processes.identity()
+        with self._store.transaction():
+            self._id = self._store.claims.register(*identity, self._clock(), datetime.now(UTC) + LEASE)
+        self._ledger = Ledger(self._store, self._settings, self._catalogue, self._id, self._random)
+        self._writer = Writer(self._store, self._ledger, self._clock, self._note)
+        self._writer.start()
+        self._renewed = time.monotonic()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._halt.set()
+        for _ in self._threads:
+            self._inbox.put(None)
+        for thread in self._threads:
+            thread.join()
+        try:
+            self._writer.call(lambda: self._ledger.sweep(self._id, self._clock()))
+        finally:
+            self._writer.stop()
+
+    def stop(self) -> None:
+        """Finish the messages in hand and come to an end; may be called from a signal handler or another thread."""
+        self._stop.set()
+        self._halt.set()
+        # No lock may be taken in a signal handler: waiting threads look at the event by themselves.
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
+    def run_once(self, limit: int | None = None) -> Report:
+        """One pass until nothing is due.
+
+        Args:
+            limit: take at most so many people; None is no limit.
+
+        Raises:
+            DatabaseUnavailable: the database can't be used.
+        """
+        started = time.monotonic()
+        self._report, self._lost_in_a_row = Report(), 0
+        if not self._stop.is_set():
+            self._halt.clear()
+        self._report.swept = self._sweep()
+        left = limit
+        while not self._halt.is_set() and (left is None or left > 0):
+            self._renew()
+            claims = self._claim(BATCH if left is None else min(BATCH, left))
+            if claims:
+                left = None if left is None else left - len(claims)
+                self._hand_out(claims)
+                self._wait_until(lambda: self._in_flight <= BATCH // 2)
+            elif self._settle_down() == 0:
+                break
+        self._settle_down()
+        return self._finish(started)
+
+    def run_loop(self, interval: float, after_pass: Callable[[Report], None] = lambda report: None) -> None:
+        """Pass after pass, `interval` seconds apart, until `stop`; a transport that is down is waited for."""
+        wait = FIRST_WAIT
+        while not self._stop.is_set():
+            report = self.run_once()
+            after_pass(report)
+            if report.trouble is None:
+                wait, pause = FIRST_WAIT, interval
+            elif report.trouble.kind is OutcomeKind.DOWN:
+                wait, pause = min(wait * 2, LONGEST_WAIT), wait
+            else:
+                pause = LONGEST_WAIT
+            self._rest(pause)
+
+    def _sweep(self) -> int:
+        now = datetime.now(UTC)
+        gone = [
+            worker.id
+            for worker in self._store.claims.workers()
+            if worker.id != self._id and (worker.lease_until < now or self._processes.is_gone(worker))
+        ]
+        return sum(self._writer.call(partial(self._ledger.sweep, worker_id, self._clock())) for worker_id in gone)
+
+    def _settle_down(self) -> int:
+        """Wait until all that was handed out is recorded; how much that was."""
+        waiting = self._in_flight
+        self._wait_until(lambda: self._in_flight == 0)
+        if waiting:
+            self._writer.call(lambda: None)
+        return waiting
+
+    def _claim(self, limit: int) -> list[Claim]:
+        # Most passes find nothing: that is seen without taking the write lock.
+        next_due = self._store.claims.next_due()
+        if next_due is None or next_due > self._clock():
+            return []
+        self._store.require_space()
+        return self._writer.call(lambda: self._ledger.claim(self._clock(), limit))
+
+    def _hand_out(self, claims: list[Claim]) -> None:
+        with self._changed:
+            self._in_flight += len(claims)
+        for claim in claims:
+            self._inbox.put(claim)
+        wanted = min(self._transport.connections, len(claims))
+        if self._composer is None:
+            self._composer = Composer(self._settings, self._store.secret())
+        while len(self._threads) < wanted:
+            thread = threading.Thread(
+                target=self._work,
+                args=(self._composer, self._transport.session()),
+                name=f"drip-sender-{len(self._threads) + 1}",
+                daemon=True,
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self, composer: Composer, session: Session) -> None:
+        sender = Sender(
+            *(self._settings, self._catalogue, composer, session), mark=self._writer.mark, clock=self._clock
+        )
+        try:
+            while (claim := self._take(sender)) is not None:
+                self._handle(sender, claim)
+        finally:
+            sender.close()
+
+    def _take(self, sender: Sender) -> Claim | None:
+        while True:
+            try:
+                return self._inbox.get(timeout=IDLE)
+            except Empty:
+                sender.close()
+
+    def _handle(self, sender: Sender, claim: Claim) -> None:
+        try:
+            if self._halt.is_set():
+                self._writer.call(lambda: self._ledger.release([claim]))
+                return
+            result = sender.handle(claim)
+            self._look_at(result)
+            self._writer.record(result)
+        except Unavailable as error:
+            self._halt_for(Outcome(OutcomeKind.DOWN, text=error.message))
+        except BaseException as error:
+            self._bug = self._bug or error
+            self._halt.set()
+        finally:
+            with self._changed:
+                self._in_flight -= 1
+                self._changed.notify_all()
+
+    def _look_at(self, result: Result) -> None:
+        outcome = result.outcome
+        if not isinstance(outcome, Outcome):
+            return
+        if outcome.kind in _STOPPING:
+            self._halt_for(outcome)
+        with self._changed:
+            self._lost_in_a_row = self._lost_in_a_row + 1 if outcome.kind is OutcomeKind.LOST else 0
+            lost = self._lost_in_a_row
+        if lost >= LOST_IN_A_ROW:
+            text = f"{lost} connections in a row were lost: {outcome.text}"
+            self._halt_for(Outcome(OutcomeKind.DOWN, text=text))
+
+    def _halt_for(self, outcome: Outcome) -> None:
+        with self._changed:
+            if self._report.trouble is None:
+                self._report.trouble = outcome
+        self._halt.set()
+
+    def _note(self, fact: Fact) -> None:
+        self._report.counts[fact.kind] += 1
+        if fact.completed:
+            self._report.counts["completed"] += 1
+        if fact.breaker:
+            text = f"the server refuses nearly everybody, so the fault must be ours: {fact.text}"
+            self._halt_for(Outcome(OutcomeKind.OUR_FAULT, text=text))
+        self._told(fact)
+
+    def _wait_until(self, reached: Callable[[], bool]) -> None:
+        while True:
+            with self._changed:
+                if self._changed.wait_for(reached, timeout=1.0):
+                    break
+            self._check()
+            self._renew()
+        self._check()
+
+    def _rest(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and not self._stop.wait(min(left, RENEW_EVERY)):
+            self._renew()
+
+    def _check(self) -> None:
+        self._writer.check()
+        if self._bug is not None:
+            raise self._bug
+
+    def _renew(self) -> None:
+        if time.monotonic() - self._renewed < RENEW_EVERY:
+            return
+        if not self._writer.call(lambda: self._store.claims.renew(self._id, datetime.now(UTC) + LEASE)):
+            raise Unavailable(
+                "this worker slept for longer than its lease, and another has taken over",
+                "run it again; nothing was sent twice",
+            )
+        self._renewed = time.monotonic()
+
+    def _finish(self, started: float) -> Report:
+        report = self._report
+        report.remaining_due = self._store.claims.count_due(self._clock())
+        report.next_due_at = self._store.claims.next_due()
+        report.seconds = time.monotonic() - started
+        return report

@@ -1,0 +1,147 @@
+"""One thread that writes: whatever waits when it is free shares one transaction, so marks share their commit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from drip.engine.ledger import Fact, Ledger, Result
+from drip.engine.ports import Store
+from drip.engine.records import Marked
+from drip.errors import DatabaseUnavailable
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+"""Seconds that a failed record is tried again, with the results kept in memory."""
+LARGEST_GROUP = 500
+"""Entries that share one transaction at the most."""
+
+Entry = tuple[Callable[[], object] | Result, Future[object] | None]
+
+
+class Writer:
+    """Runs everything that changes the database for one worker, in the order it came."""
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        clock: Callable[[], datetime],
+        told: Callable[[Fact], None],
+    ) -> None:
+        """`told` is called on the writer's thread for each fact, after it is committed."""
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+        self._told = told
+        self._queue: SimpleQueue[Entry | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="drip-writer", daemon=True)
+        self._broken: BaseException | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write all that waits, then end the thread; raises what broke it, if anything did."""
+        self._queue.put(None)
+        self._thread.join()
+        self.check()
+
+    def check(self) -> None:
+        """Raise what broke the writer, if anything did."""
+        if self._broken is not None:
+            raise self._broken
+
+    def call(self, job: Callable[[], T]) -> T:
+        """Run a job in a transaction on the writer's thread and wait for its commit."""
+        return self.submit(job).result()
+
+    def submit(self, job: Callable[[], T]) -> Future[T]:
+        """As `call`, without waiting."""
+        future: Future[T] = Future()
+        self._queue.put((job, future))  # type: ignore[arg-type]
+        if self._broken is not None:
+            self._fail_waiting(self._broken)
+        return future
+
+    def mark(self, marked: Marked) -> bool:
+        """Mark and wait for the commit; False means that the dot must not be sent."""
+        return self.call(lambda: self._ledger.mark(marked, self._clock()))
+
+    def record(self, result: Result) -> None:
+        """Record soon; nothing is claimed before it is written."""
+        self._queue.put((result, None))
+
+    def _run(self) -> None:
+        try:
+            with self._store.connected():
+                while group := self._next_group():
+                    self._write(group)
+        except BaseException as error:
+            self._broken = error
+            self._fail_waiting(error)
+
+    def _next_group(self) -> list[Entry]:
+        """At least one entry; empty at the end."""
+        first = self._queue.get()
+        if first is None:
+            return []
+        group = [first]
+        while len(group) < LARGEST_GROUP and not self._queue.empty():
+            entry = self._queue.get()
+            if entry is None:
+                self._queue.put(None)
+                break
+            group.append(entry)
+        return group
+
+    def _write(self, group: list[Entry]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._commit(group)
+                return
+            except DatabaseUnavailable as error:
+                # Who waits for an answer gets it now; results are facts, and are kept until they are written.
+                for _, future in group:
+                    if future is not None:
+                        future.set_exception(error)
+                group = [entry for entry in group if entry[1] is None]
+                if not group:
+                    return
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+            except BaseException as error:
+                for _, future in group:
+                    if future is not None:
+                        future.set_exception(error)
+                raise
+
+    def _commit(self, group: list[Entry]) -> None:
+        results = [entry for entry, _ in group if isinstance(entry, Result)]
+        with self._store.transaction():
+            facts = self._ledger.record(results, self._clock()) if results else []
+            answers = [
+                (future, entry()) for entry, future in group if future is not None and not isinstance(entry, Result)
+            ]
+        for future, answer in answers:
+            future.set_result(answer)
+        for fact in facts:
+            self._told(fact)
+
+    def _fail_waiting(self, error: BaseException) -> None:
+        while True:
+            try:
+                entry = self._queue.get_nowait()
+            except Empty:
+                return
+            if entry is not None and entry[1] is not None:
+                entry[1].set_exception(error)

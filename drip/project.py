@@ -1,0 +1,100 @@
+"""The one place where real objects are wired: settings, store, transport."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drip.core.moments import floor_to_millisecond
+from drip.core.settings import Settings, TransportKind
+from drip.files.config import find_config, load_settings
+from drip.store.database import open_url
+from drip.store.processes import LocalProcesses
+from drip.store.store import Store
+
+if TYPE_CHECKING:
+    from drip.engine.ledger import Fact
+    from drip.engine.plan import Incoming
+    from drip.engine.ports import Transport
+    from drip.engine.worker import Worker
+    from drip.files.sequences import ProjectFiles
+
+
+def system_clock() -> datetime:
+    """Now, UTC, in whole milliseconds."""
+    return floor_to_millisecond(datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a drip.yaml, and everything that belongs to it. Parts are made when they are first asked for."""
+
+    settings: Settings
+
+    @cached_property
+    def store(self) -> Store:
+        """The database; not opened yet, see `opened`."""
+        return Store(open_url(self.settings.database))
+
+    @contextmanager
+    def opened(self) -> Iterator[Store]:
+        """The database, open for this thread and with today's schema.
+
+        Raises:
+            DatabaseUnavailable: it can't be opened or brought up to date.
+        """
+        with self.store.opened():
+            yield self.store
+
+    @cached_property
+    def transport(self) -> Transport:
+        """How messages leave, as drip.yaml says."""
+        if self.settings.transport is TransportKind.OUTBOX:
+            from drip.transport.outbox import OutboxTransport
+
+            return OutboxTransport(self.settings.outbox)
+        from drip.transport.smtp import SmtpTransport
+
+        assert self.settings.smtp is not None  # the reader has looked
+        return SmtpTransport(self.settings.smtp)
+
+    def files(self) -> ProjectFiles:
+        """What the sequence files say now, with every problem in them."""
+        from drip.files.sequences import load_project_files
+
+        return load_project_files(self.settings)
+
+    def incoming(self, files: ProjectFiles) -> list[Incoming]:
+        """The sequences of the files, as plan and apply take them."""
+        from drip.engine.plan import Incoming
+
+        return [Incoming(definition, files.paths[definition.sequence.id]) for definition in files.definitions]
+
+    def worker(
+        self, *, clock: Callable[[], datetime] = system_clock, told: Callable[[Fact], None] = lambda fact: None
+    ) -> Worker:
+        """A worker on this project's database and transport; use it as a context manager."""
+        from drip.engine.worker import Worker
+
+        return Worker(self.store, self.settings, self.transport, LocalProcesses(), clock=clock, told=told)
+
+
+def open_project(folder: Path | None = None, config: Path | None = None) -> Project:
+    """The project of a folder, or of the nearest parent that has a drip.yaml.
+
+    Args:
+        folder: where to begin to look; None is the working directory.
+        config: the drip.yaml itself, instead of looking for one.
+
+    Raises:
+        Invalid: there is no drip.yaml.
+        FilesInvalid: it has problems.
+    """
+    path = config if config is not None else find_config(folder or Path.cwd())
+    return Project(load_settings(path, os.environ))

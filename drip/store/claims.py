@@ -1,0 +1,351 @@
+"""The worker's ledger: claim, mark, record. Every statement here runs per tick and uses an index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from drip.core.delivery import DeliveryState, Reason
+from drip.core.moments import from_milliseconds, to_milliseconds
+from drip.engine.records import Advance, Claim, Marked, Worker
+from drip.store.database import Database
+from drip.store.rows import load, marks, ms
+
+WORKERS = "SELECT id, machine, pid, birth, lease_until FROM worker WHERE ended_at IS NULL"
+
+# One look per active sequence into the index of the due, never over the due themselves.
+DUE_SEQUENCES = """
+    SELECT q.id, (SELECT MIN(s.next_send_at) FROM subscription s WHERE s.sequence_id = q.id
+        AND s.status = 'active' AND s.owner IS NULL AND s.next_send_at IS NOT NULL) AS first
+    FROM sequence q WHERE q.status = 'active'
+"""
+
+CLAIM = """
+    UPDATE subscription SET owner = ?, claim = claim + 1
+    WHERE status = 'active' AND owner IS NULL AND id IN (
+        SELECT s.id FROM subscription s WHERE s.sequence_id = ? AND s.status = 'active' AND s.owner IS NULL
+            AND s.next_send_at IS NOT NULL AND s.next_send_at <= ? ORDER BY s.next_send_at LIMIT ?)
+    RETURNING id
+"""
+
+CLAIMED = """
+    SELECT s.id, s.claim, s.sequence_id, s.contact_id, s.next_step_id, s.next_send_at, c.email, c.name, c.variables,
+        s.variables, COALESCE(d.attempts, 0), s.downs,
+        EXISTS (SELECT 1 FROM suppression x WHERE x.email_key = c.email_key)
+    FROM subscription s JOIN contact c ON c.id = s.contact_id
+    LEFT JOIN delivery d ON d.subscription_id = s.id AND d.step_id = s.next_step_id
+    WHERE s.id IN ({}) ORDER BY s.next_send_at
+"""
+
+# The fence, and the last look at consent: nothing is marked but what is still this owner's, this claim's, unchanged,
+# active, and not suppressed. The unique key on (subscription, step) refuses a step that was handled already.
+MARK = """
+    INSERT INTO delivery (subscription_id, step_id, state, attempts, claim, at, revision, content_hash)
+    SELECT s.id, s.next_step_id, 'sending', ?, s.claim, ?, ?, ?
+    FROM subscription s JOIN sequence q ON q.id = s.sequence_id JOIN contact c ON c.id = s.contact_id
+    WHERE s.id = ? AND s.owner = ? AND s.claim = ? AND s.next_step_id = ? AND s.next_send_at = ?
+        AND s.status = 'active' AND q.status = 'active'
+        AND NOT EXISTS (SELECT 1 FROM suppression x WHERE x.email_key = c.email_key)
+    ON CONFLICT (subscription_id, step_id) DO UPDATE SET state = 'sending', attempts = excluded.attempts,
+        claim = excluded.claim, at = excluded.at, revision = excluded.revision, content_hash = excluded.content_hash,
+        reason = NULL, code = NULL, answer = NULL
+    WHERE delivery.state = 'deferred'
+"""
+
+SETTLE = """
+    UPDATE delivery SET state = ?, reason = ?, at = ?, code = ?, answer = ?, attempts = COALESCE(?, attempts)
+    WHERE subscription_id = ? AND step_id = ? AND claim = ? AND state IN ('sending', 'unknown')
+"""
+
+# For what never was marked: refused before the dot, skipped, failed to render.
+PUT = """
+    INSERT INTO delivery (subscription_id, step_id, state, reason, attempts, claim, at, revision, code, answer)
+    SELECT s.id, ?, ?, ?, ?, s.claim, ?, ?, ?, ? FROM subscription s WHERE s.id = ? AND s.claim = ?
+        AND s.next_step_id = ? AND s.status IN ('active', 'paused')
+    ON CONFLICT (subscription_id, step_id) DO UPDATE SET state = excluded.state, reason = excluded.reason,
+        attempts = excluded.attempts, claim = excluded.claim, at = excluded.at, revision = excluded.revision,
+        code = excluded.code, answer = excluded.answer
+    WHERE delivery.state = 'deferred'
+"""
+
+ADVANCE = """
+    UPDATE subscription SET last_step_id = ?, current_step = ?, base_at = ?,
+        last_sent_at = COALESCE(?, last_sent_at), next_step_id = ?, next_send_at = ?, downs = 0, owner = NULL,
+        status = CASE WHEN ? THEN 'completed' ELSE status END, completed_at = ?, updated_at = ?
+    WHERE id = ? AND claim = ? AND next_step_id = ? AND status IN ('active', 'paused')
+"""
+
+
+class Claims:
+    """Who sends what, and how far it got."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def register(self, machine: str, pid: int, birth: str, now: datetime, lease_until: datetime) -> int:
+        """A new worker's id; what ended before is forgotten but for the last."""
+        self._database.run(
+            "DELETE FROM worker WHERE ended_at IS NOT NULL"
+            " AND id < (SELECT MAX(id) FROM worker WHERE ended_at IS NOT NULL)"
+        )
+        return self._database.insert(
+            "INSERT INTO worker (machine, pid, birth, started_at, lease_until) VALUES (?, ?, ?, ?, ?)",
+            *(machine, pid, birth, ms(now), ms(lease_until)),
+        )
+
+    def renew(self, worker_id: int, lease_until: datetime) -> bool:
+        """Whether the worker still counts as alive; False: its claims were taken back."""
+        return bool(
+            self._database.run(
+                "UPDATE worker SET lease_until = ? WHERE id = ? AND ended_at IS NULL", ms(lease_until), worker_id
+            )
+        )
+
+    def end(self, worker_id: int, now: datetime) -> None:
+        """The worker has stopped; it holds nothing any more."""
+        self._database.run("UPDATE worker SET ended_at = ? WHERE id = ? AND ended_at IS NULL", ms(now), worker_id)
+
+    def workers(self) -> list[Worker]:
+        """Those that have not said that they ended."""
+        return [
+            Worker(row_id, machine, pid, birth, from_milliseconds(lease))
+            for row_id, machine, pid, birth, lease in self._database.rows(WORKERS)
+        ]
+
+    def sending_of(self, worker_id: int) -> list[tuple[int, int, int]]:
+        """What a worker had marked and not recorded: (subscription, step, claim)."""
+        rows = self._database.rows(
+            "SELECT d.subscription_id, d.step_id, d.claim FROM delivery d JOIN subscription s"
+            " ON s.id = d.subscription_id WHERE d.state = 'sending' AND s.owner = ?",
+            worker_id,
+        )
+        return [(subscription_id, step_id, claim) for subscription_id, step_id, claim in rows]
+
+    def free_all(self, worker_id: int) -> int:
+        """Take back every claim of a worker; how many there were."""
+        return self._database.run("UPDATE subscription SET owner = NULL WHERE owner = ?", worker_id)
+
+    def due_sequences(self, now: datetime) -> list[int]:
+        """The ids of the active sequences that have somebody due, the longest overdue first."""
+        at = to_milliseconds(now)
+        rows = self._database.rows(DUE_SEQUENCES)
+        return [
+            row_id for row_id, first in sorted(rows, key=lambda row: row[1] or 0) if first is not None and first <= at
+        ]
+
+    def claim(self, worker_id: int, now: datetime, limit: int) -> list[Claim]:
+        """Claim at most `limit` due people, the longest overdue first, in fair shares over the sequences.
+
+        Call it in a transaction of its own.
+        """
+        ids: list[int] = []
+        sequences = self.due_sequences(now)
+        while sequences and len(ids) < limit:
+            share = -(-(limit - len(ids)) // len(sequences))
+            still: list[int] = []
+            for sequence_id in sequences:
+                wanted = min(share, limit - len(ids))
+                if wanted <= 0:
+                    break
+                rows = self._database.rows(CLAIM, worker_id, sequence_id, to_milliseconds(now), wanted)
+                ids += [row_id for (row_id,) in rows]
+                if len(rows) == wanted:
+                    still.append(sequence_id)
+            sequences = still
+        return self._claims(ids)
+
+    def peek(self, now: datetime, limit: int) -> list[Claim]:
+        """What `claim` would give, with nothing claimed."""
+        ids: list[int] = []
+        for sequence_id in self.due_sequences(now):
+            rows = self._database.rows(
+                "SELECT id FROM subscription WHERE sequence_id = ? AND status = 'active' AND owner IS NULL"
+                " AND next_send_at IS NOT NULL AND next_send_at <= ? ORDER BY next_send_at LIMIT ?",
+                *(sequence_id, to_milliseconds(now), limit - len(ids)),
+            )
+            ids += [row_id for (row_id,) in rows]
+        return self._claims(ids)
+
+    def count_due(self, now: datetime) -> int:
+        """How many people in active sequences are due and unclaimed."""
+        return int(
+            self._database.value(
+                "SELECT COUNT(*) FROM sequence q JOIN subscription s ON s.sequence_id = q.id AND s.status = 'active'"
+                " AND s.owner IS NULL AND s.next_send_at IS NOT NULL AND s.next_send_at <= ?"
+                " WHERE q.status = 'active'",
+                to_milliseconds(now),
+            )
+        )
+
+    def next_due(self) -> datetime | None:
+        """When the next one of an active sequence is due; None when nobody waits."""
+        firsts = [first for _, first in self._database.rows(DUE_SEQUENCES) if first is not None]
+        return from_milliseconds(min(firsts)) if firsts else None
+
+    def mark(self, worker_id: int, marked: Marked, now: datetime) -> bool:
+        """Make the delivery `sending`; False when the claim is lost, changed, or the person may not be mailed."""
+        claim = marked.claim
+        return bool(
+            self._database.run(
+                MARK,
+                *(claim.attempts + 1, ms(now), marked.revision, marked.content_hash),
+                *(claim.subscription_id, worker_id, claim.number, claim.step_id, ms(claim.due_at)),
+            )
+        )
+
+    def settle(
+        self,
+        subscription_id: int,
+        step_id: int,
+        claim: int,
+        state: DeliveryState,
+        now: datetime,
+        *,
+        reason: Reason | None = None,
+        attempts: int | None = None,
+        code: int | None = None,
+        answer: str | None = None,
+    ) -> bool:
+        """Record the answer to a marked delivery; False when it was settled already or belongs to a later claim.
+
+        Args:
+            attempts: None leaves the number that the mark wrote.
+        """
+        return bool(
+            self._database.run(
+                SETTLE,
+                *(state.value, reason, ms(now), code, answer, attempts),
+                *(subscription_id, step_id, claim),
+            )
+        )
+
+    def put(
+        self,
+        claim: Claim,
+        state: DeliveryState,
+        reason: Reason,
+        now: datetime,
+        *,
+        attempts: int,
+        revision: int | None,
+        code: int | None = None,
+        answer: str | None = None,
+    ) -> bool:
+        """Record a delivery that was never marked; False when the claim is not the person's any more."""
+        return bool(
+            self._database.run(
+                PUT,
+                *(claim.step_id, state.value, reason.value, attempts, ms(now), revision, code, answer),
+                *(claim.subscription_id, claim.number, claim.step_id),
+            )
+        )
+
+    def advance(self, advance: Advance) -> bool:
+        """Move a person on; False when they are no longer at that step."""
+        return bool(
+            self._database.run(
+                ADVANCE,
+                *(advance.step_id, advance.position, ms(advance.handled_at), ms(advance.sent_at)),
+                *(advance.next_step_id, ms(advance.next_send_at), advance.completed),
+                *(ms(advance.handled_at) if advance.completed else None, ms(advance.handled_at)),
+                *(advance.subscription_id, advance.claim, advance.step_id),
+            )
+        )
+
+    def postpone(self, subscription_id: int, step_id: int, claim: int, until: datetime | None, now: datetime) -> bool:
+        """Let a person wait at their step until a time; None: until somebody decides."""
+        return bool(
+            self._database.run(
+                "UPDATE subscription SET next_send_at = ?, owner = NULL, downs = 0, updated_at = ?"
+                " WHERE id = ? AND claim = ? AND next_step_id = ? AND status IN ('active', 'paused')",
+                *(ms(until), ms(now), subscription_id, claim, step_id),
+            )
+        )
+
+    def fail(self, claim: Claim, now: datetime) -> bool:
+        """Stop a person at a step that can't be sent, until somebody retries."""
+        return bool(
+            self._database.run(
+                "UPDATE subscription SET status = 'failed', next_send_at = NULL, owner = NULL, downs = 0,"
+                " paused_at = NULL, updated_at = ?"
+                " WHERE id = ? AND claim = ? AND next_step_id = ? AND status IN ('active', 'paused')",
+                *(ms(now), claim.subscription_id, claim.number, claim.step_id),
+            )
+        )
+
+    def release(self, worker_id: int, claims: Iterable[Claim]) -> None:
+        """Give claims back as they were."""
+        self._database.run_many(
+            "UPDATE subscription SET owner = NULL WHERE id = ? AND owner = ?",
+            [(claim.subscription_id, worker_id) for claim in claims],
+        )
+
+    def count_down(self, claim: Claim, now: datetime) -> None:
+        """Remember that a connection died on this person's message, and let the others go first."""
+        self._database.run(
+            "UPDATE subscription SET downs = downs + 1, next_send_at = MAX(next_send_at, ?)"
+            " WHERE id = ? AND claim = ? AND next_step_id = ?",
+            *(ms(now), claim.subscription_id, claim.number, claim.step_id),
+        )
+
+    def sent_since(self, moment: datetime) -> bool:
+        """Whether any message was accepted since then."""
+        return (
+            self._database.row(
+                "SELECT 1 FROM delivery WHERE at >= ? AND state = 'sent' AND state IN ('sent', 'failed') LIMIT 1",
+                ms(moment),
+            )
+            is not None
+        )
+
+    def excuse(self, delivery_ids: Sequence[int], now: datetime) -> None:
+        """Make refused deliveries wait for another try: the refusal was our own fault."""
+        self._database.run(
+            "UPDATE delivery SET state = 'deferred', reason = ?, attempts = MAX(attempts - 1, 0), at = ?"
+            f" WHERE id IN ({marks(len(delivery_ids))}) AND state = 'failed'",
+            *(Reason.BREAKER.value, ms(now)),
+            *delivery_ids,
+        )
+
+    def delivery_id(self, subscription_id: int, step_id: int) -> int | None:
+        """The row of a delivery, or None when nothing happened yet."""
+        found: int | None = self._database.value(
+            "SELECT id FROM delivery WHERE subscription_id = ? AND step_id = ?", subscription_id, step_id
+        )
+        return found
+
+    def last_handed_over(self, count: int) -> list[tuple[int, int, bool]]:
+        """The newest deliveries that a server answered for good: (id, subscription, whether it is a hard refusal)."""
+        rows = self._database.rows(
+            "SELECT id, subscription_id, reason = 'no_mailbox' FROM delivery"
+            " WHERE state IN ('sent', 'failed') AND (state = 'sent' OR code IS NOT NULL)"
+            " ORDER BY at DESC, id DESC LIMIT ?",
+            count,
+        )
+        return [(row_id, subscription_id, bool(hard)) for row_id, subscription_id, hard in rows]
+
+    def _claims(self, ids: Sequence[int]) -> list[Claim]:
+        found: list[Claim] = []
+        for start in range(0, len(ids), 500):
+            part = ids[start : start + 500]
+            found += [_claim(row) for row in self._database.rows(CLAIMED.format(marks(len(part))), *part)]
+        return found
+
+
+def _claim(row: tuple[Any, ...]) -> Claim:
+    return Claim(
+        subscription_id=row[0],
+        number=row[1],
+        sequence_id=row[2],
+        contact_id=row[3],
+        step_id=row[4],
+        due_at=from_milliseconds(row[5]),
+        email=row[6],
+        name=row[7],
+        contact_variables=load(row[8]),
+        variables=load(row[9]),
+        attempts=row[10],
+        downs=row[11],
+        suppressed=bool(row[12]),
+    )

@@ -1,0 +1,164 @@
+"""People, and the addresses that are never mailed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from drip.core.address import email_key
+from drip.core.moments import from_milliseconds, to_milliseconds
+from drip.core.subscription import ContactStatus, SuppressionReason
+from drip.engine.records import Contact
+from drip.store.database import Database
+from drip.store.rows import dump, load, marks
+
+_CONTACT = "id, email, name, variables, status, created_at, updated_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An address that is never mailed."""
+
+    email: str
+    reason: SuppressionReason
+    code: str | None
+    """The server's code or the operator's words; None without."""
+    added_at: datetime
+
+
+class Contacts:
+    """People by address."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def by_email(self, email: str) -> Contact | None:
+        """The contact with that address, however it is spelt; or None."""
+        row = self._database.row(f"SELECT {_CONTACT} FROM contact WHERE email_key = ?", email_key(email))
+        return None if row is None else _contact(row)
+
+    def by_keys(self, keys: Sequence[str]) -> dict[str, Contact]:
+        """Those of these keys that exist; at most some thousands at once."""
+        rows = self._database.rows(
+            f"SELECT email_key, {_CONTACT} FROM contact WHERE email_key IN ({marks(len(keys))})", *keys
+        )
+        return {key: _contact(tuple(row)) for key, *row in rows}
+
+    def add(self, people: Iterable[tuple[str, str]], now: datetime) -> None:
+        """Insert (email, name) pairs; those that exist are left alone."""
+        at = to_milliseconds(now)
+        self._database.run_many(
+            "INSERT INTO contact (email, email_key, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (email_key) DO NOTHING",
+            [(email, email_key(email), name, at, at) for email, name in people],
+        )
+
+    def rename(self, names: Iterable[tuple[int, str]], now: datetime) -> None:
+        """Set the names of contacts, given as (id, name)."""
+        at = to_milliseconds(now)
+        self._database.run_many(
+            "UPDATE contact SET name = ?, updated_at = ? WHERE id = ?", [(name, at, row_id) for row_id, name in names]
+        )
+
+    def set_variables(self, row_id: int, variables: dict[str, Any], now: datetime) -> None:
+        """Replace a contact's variables."""
+        self._database.run(
+            "UPDATE contact SET variables = ?, updated_at = ? WHERE id = ?",
+            *(dump(variables), to_milliseconds(now), row_id),
+        )
+
+    def set_status(self, key: str, status: ContactStatus, now: datetime) -> None:
+        """Set whether a contact may be mailed; does nothing when there is no such contact."""
+        self._database.run(
+            "UPDATE contact SET status = ?, updated_at = ? WHERE email_key = ?",
+            *(status.value, to_milliseconds(now), key),
+        )
+
+    def near(self, email: str) -> list[str]:
+        """Addresses that begin like this one, to suggest the right spelling."""
+        start = email_key(email)[:2] if "@" in email else email.casefold()[:2]
+        rows = self._database.rows(
+            "SELECT email FROM contact WHERE email_key >= ? AND email_key < ? LIMIT 1000", start, start + "\U0010ffff"
+        )
+        return [found for (found,) in rows]
+
+
+class Suppressions:
+    """The list of addresses that are never mailed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def among(self, keys: Sequence[str]) -> dict[str, SuppressionReason]:
+        """Those of these keys that are suppressed, with the reason."""
+        rows = self._database.rows(
+            f"SELECT email_key, reason FROM suppression WHERE email_key IN ({marks(len(keys))})", *keys
+        )
+        return {key: SuppressionReason(reason) for key, reason in rows}
+
+    def get(self, email: str) -> Suppression | None:
+        """The entry of an address, or None."""
+        row = self._database.row(
+            "SELECT email, reason, code, added_at FROM suppression WHERE email_key = ?", email_key(email)
+        )
+        return None if row is None else _suppression(row)
+
+    def add(
+        self,
+        email: str,
+        reason: SuppressionReason,
+        now: datetime,
+        *,
+        code: str | None = None,
+        delivery_id: int | None = None,
+    ) -> bool:
+        """Whether it is new; an entry that exists keeps its reason."""
+        return bool(
+            self._database.run(
+                "INSERT INTO suppression (email_key, email, reason, code, delivery_id, added_at)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (email_key) DO NOTHING",
+                *(email_key(email), email, reason.value, code, delivery_id, to_milliseconds(now)),
+            )
+        )
+
+    def remove(self, email: str) -> bool:
+        """Whether it was there."""
+        return bool(self._database.run("DELETE FROM suppression WHERE email_key = ?", email_key(email)))
+
+    def remove_made_by(self, delivery_ids: Sequence[int]) -> list[tuple[str, datetime]]:
+        """Remove the entries that these refusals made: (address, when it was added) of each."""
+        rows = self._database.rows(
+            f"DELETE FROM suppression WHERE reason = 'bounce' AND delivery_id IN ({marks(len(delivery_ids))})"
+            " RETURNING email, added_at",
+            *delivery_ids,
+        )
+        return [(email, from_milliseconds(added)) for email, added in rows]
+
+    def list(
+        self,
+        *,
+        reason: SuppressionReason | None = None,
+        search: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Suppression]:
+        """Entries, newest first. A limit of None is no limit."""
+        rows = self._database.rows(
+            "SELECT email, reason, code, added_at FROM suppression"
+            " WHERE (? IS NULL OR reason = ?) AND (? IS NULL OR email_key LIKE '%' || ? || '%')"
+            " ORDER BY added_at DESC, email_key LIMIT ? OFFSET ?",
+            *(reason, reason, search, search, -1 if limit is None else limit, offset),
+        )
+        return [_suppression(row) for row in rows]
+
+
+def _contact(row: tuple[Any, ...]) -> Contact:
+    row_id, email, name, variables, status, created, updated = row
+    return Contact(row_id, email, name, load(variables), status, from_milliseconds(created), from_milliseconds(updated))
+
+
+def _suppression(row: tuple[Any, ...]) -> Suppression:
+    email, reason, code, added = row
+    return Suppression(email, SuppressionReason(reason), code, from_milliseconds(added))

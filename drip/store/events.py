@@ -1,0 +1,142 @@
+"""Facts, appended in the transaction that makes them true."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from drip.core.moments import from_milliseconds, to_milliseconds
+from drip.engine.records import Event, EventType
+from drip.store.database import Database
+
+_INSERT = "INSERT INTO event (type, at, sequence_id, subscription_id, step_id, data) VALUES (?, ?, ?, ?, ?, ?)"
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """An event as `drip log` shows it."""
+
+    number: int
+    type: str
+    at: datetime
+    sequence: str | None
+    email: str | None
+    step: str | None
+    data: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The event's public id: `evt_`, then time and number in Crockford's base32, sortable."""
+        return event_id(self.number, self.at)
+
+
+def event_id(number: int, at: datetime) -> str:
+    """`evt_` and 26 characters as a ULID has: 10 of time, 16 of the row's number."""
+    return "evt_" + _base32(to_milliseconds(at), 10) + _base32(number, 16)
+
+
+def event_number(public_id: str) -> int | None:
+    """The row's number in a public id, or None when it is none."""
+    body = public_id.removeprefix("evt_")
+    if len(body) != 26 or any(character not in _ALPHABET for character in body):
+        return None
+    number = 0
+    for character in body[10:]:
+        number = number * 32 + _ALPHABET.index(character)
+    return number if number < 1 << 63 else None
+
+
+def _base32(number: int, width: int) -> str:
+    characters = []
+    for _ in range(width):
+        number, digit = divmod(number, 32)
+        characters.append(_ALPHABET[digit])
+    return "".join(reversed(characters))
+
+
+class Events:
+    """The log of facts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, events: Iterable[Event]) -> None:
+        """Append in order; call it inside the transaction of the facts."""
+        self._database.run_many(
+            _INSERT,
+            [
+                (
+                    event.type.value,
+                    to_milliseconds(event.at),
+                    event.sequence_id,
+                    event.subscription_id,
+                    event.step_id,
+                    json.dumps(event.data, ensure_ascii=False, separators=(",", ":")) if event.data else None,
+                )
+                for event in events
+            ],
+        )
+
+    def last(self) -> int:
+        """The number of the newest event there ever was; 0 before the first."""
+        return int(self._database.value("SELECT seq FROM sqlite_sequence WHERE name = 'event'") or 0)
+
+    def entries(
+        self,
+        *,
+        after: int = 0,
+        since: datetime | None = None,
+        sequence_id: int | None = None,
+        email_key: str | None = None,
+        subscription_id: int | None = None,
+        types: Iterable[EventType] = (),
+        limit: int = 100,
+        newest: bool = False,
+    ) -> list[LogEntry]:
+        """Events as they are shown, oldest first.
+
+        Args:
+            after: only those with a greater number.
+            limit: at most so many.
+            newest: keep the newest of them when there are more than `limit`, else the oldest.
+        """
+        where, params = ["e.id > ?"], [after]
+        for clause, value in (
+            ("e.at >= ?", to_milliseconds(since) if since else None),
+            ("e.sequence_id = ?", sequence_id),
+            ("e.subscription_id = ?", subscription_id),
+        ):
+            if value is not None:
+                where.append(clause)
+                params.append(value)
+        extra: list[Any] = []
+        if email_key is not None:
+            where.append(
+                "(e.subscription_id IN (SELECT s2.id FROM subscription s2 JOIN contact c2 ON c2.id = s2.contact_id"
+                " WHERE c2.email_key = ?) OR json_extract(e.data, '$.email') = ?)"
+            )
+            extra += [email_key, email_key]
+        kinds = [kind.value for kind in types]
+        if kinds:
+            where.append(f"e.type IN ({','.join('?' * len(kinds))})")
+            extra += kinds
+        rows = self._database.rows(
+            "SELECT e.id, e.type, e.at, q.slug, c.email, t.key, e.data FROM event e"
+            " LEFT JOIN sequence q ON q.id = e.sequence_id"
+            " LEFT JOIN subscription s ON s.id = e.subscription_id"
+            " LEFT JOIN contact c ON c.id = s.contact_id"
+            " LEFT JOIN step t ON t.id = e.step_id"
+            f" WHERE {' AND '.join(where)} ORDER BY e.id {'DESC' if newest else 'ASC'} LIMIT ?",
+            *params,
+            *extra,
+            limit,
+        )
+        entries = [
+            LogEntry(number, kind, from_milliseconds(at), slug, email, key, json.loads(data) if data else {})
+            for number, kind, at, slug, email, key, data in rows
+        ]
+        return entries[::-1] if newest else entries

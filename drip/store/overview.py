@@ -1,0 +1,236 @@
+"""What is shown: counts, lists and pages. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from drip.core.address import email_key
+from drip.core.moments import from_milliseconds, to_milliseconds
+from drip.core.subscription import CancelReason, Subscription, SubscriptionStatus
+from drip.store.claims import DUE_SEQUENCES
+from drip.store.database import Database
+from drip.store.rows import load, moment
+
+_SUBSCRIPTION = """
+    SELECT s.id, q.slug, c.email, c.name, s.status, s.started_at, s.current_step, t.key, s.next_send_at, s.variables,
+        COALESCE(d.attempts, 0), s.last_sent_at, s.paused_at, s.completed_at, s.cancelled_at, s.cancel_reason,
+        s.created_at, s.updated_at, s.key_id, q.status, d.state
+    FROM subscription s JOIN sequence q ON q.id = s.sequence_id JOIN contact c ON c.id = s.contact_id
+    LEFT JOIN step t ON t.id = s.next_step_id
+    LEFT JOIN delivery d ON d.subscription_id = s.id AND d.step_id = s.next_step_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceCounts:
+    """The people of one sequence."""
+
+    by_status: Mapping[SubscriptionStatus, int]
+    """Every status is there."""
+    next_due_at: datetime | None
+    """When the next one is due, whether the sequence sends or not; None when nobody waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepCounts:
+    """What became of one step."""
+
+    sent: int = 0
+    waiting: int = 0
+    """Active and paused people whose next step it is."""
+    failed: int = 0
+    skipped: int = 0
+    deferred: int = 0
+    unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state of the whole."""
+
+    due_now: int
+    next_due_at: datetime | None
+    sending: int
+    unknown: int
+    failed: int
+    deferred: Mapping[str, int]
+    """By reason."""
+    sent_today: int
+    """Since midnight UTC."""
+    last_run_at: datetime | None
+    """When a worker last ended or showed a sign of life; None before the first."""
+    workers: int
+    """How many are at work now."""
+
+
+class Overview:
+    """Answers for the commands that show something."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def counts(self) -> dict[int, SequenceCounts]:
+        """The people of each sequence that has any, by its row's id."""
+        by_status: dict[int, dict[SubscriptionStatus, int]] = {}
+        for row_id, status, count in self._database.rows(
+            "SELECT sequence_id, status, COUNT(*) FROM subscription WHERE replaced = 0 GROUP BY sequence_id, status"
+        ):
+            by_status.setdefault(row_id, dict.fromkeys(SubscriptionStatus, 0))[SubscriptionStatus(status)] = count
+        due = dict(self._database.rows(DUE_SEQUENCES.replace("WHERE q.status = 'active'", "")))
+        return {row_id: SequenceCounts(found, moment(due.get(row_id))) for row_id, found in by_status.items()}
+
+    def steps(self, sequence_id: int) -> dict[int, StepCounts]:
+        """What became of each step of a sequence, by its row's id; those that nothing happened to are left out."""
+        found: dict[int, dict[str, int]] = {}
+        for step_id, state, count in self._database.rows(
+            "SELECT d.step_id, d.state, COUNT(*) FROM step t JOIN delivery d ON d.step_id = t.id"
+            " WHERE t.sequence_id = ? GROUP BY d.step_id, d.state",
+            sequence_id,
+        ):
+            found.setdefault(step_id, {})[state] = count
+        for step_id, count in self._database.rows(
+            "SELECT next_step_id, COUNT(*) FROM subscription WHERE replaced = 0 AND sequence_id = ?"
+            " AND status IN ('active', 'paused') AND next_step_id IS NOT NULL GROUP BY next_step_id",
+            sequence_id,
+        ):
+            found.setdefault(step_id, {})["waiting"] = count
+        names = ("sent", "waiting", "failed", "skipped", "deferred", "unknown")
+        return {
+            step_id: StepCounts(**{name: counts.get(name, 0) for name in names}) for step_id, counts in found.items()
+        }
+
+    def state(self, now: datetime) -> State:
+        """The state of the whole."""
+        open_states = dict(
+            self._database.rows(
+                "SELECT state, COUNT(*) FROM delivery WHERE state IN ('sending', 'unknown', 'deferred', 'failed')"
+                " GROUP BY state"
+            )
+        )
+        deferred = dict(
+            self._database.rows("SELECT reason, COUNT(*) FROM delivery WHERE state = 'deferred' GROUP BY reason")
+        )
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        firsts = [first for _, first in self._database.rows(DUE_SEQUENCES) if first is not None]
+        ended, lease, alive = self._database.rows(
+            "SELECT MAX(ended_at), MAX(CASE WHEN ended_at IS NULL THEN started_at END),"
+            " COUNT(*) - COUNT(ended_at) FROM worker"
+        )[0]
+        seen = max((at for at in (ended, lease) if at is not None), default=None)
+        return State(
+            due_now=self._due_now(now),
+            next_due_at=from_milliseconds(min(firsts)) if firsts else None,
+            sending=open_states.get("sending", 0),
+            unknown=open_states.get("unknown", 0),
+            failed=open_states.get("failed", 0),
+            deferred=deferred,
+            sent_today=int(
+                self._database.value(
+                    "SELECT COUNT(*) FROM delivery WHERE state = 'sent' AND state IN ('sent', 'failed') AND at >= ?",
+                    to_milliseconds(midnight),
+                )
+            ),
+            last_run_at=moment(seen),
+            workers=alive,
+        )
+
+    def subscription(self, row_id: int) -> Subscription | None:
+        """One subscription, or None."""
+        row = self._database.row(_SUBSCRIPTION + " WHERE s.id = ?", row_id)
+        return None if row is None else _subscription(row)
+
+    def subscribers(
+        self,
+        *,
+        sequence_id: int | None = None,
+        status: SubscriptionStatus | None = None,
+        search: str | None = None,
+        limit: int | None = 100,
+        offset: int = 0,
+    ) -> list[Subscription]:
+        """Standing subscriptions, newest first. A limit of None is no limit."""
+        where, params = _filters(sequence_id, status, search)
+        rows = self._database.rows(
+            f"{_SUBSCRIPTION} {where} ORDER BY s.id DESC LIMIT ? OFFSET ?",
+            *params,
+            -1 if limit is None else limit,
+            offset,
+        )
+        return [_subscription(row) for row in rows]
+
+    def count_subscribers(
+        self,
+        *,
+        sequence_id: int | None = None,
+        status: SubscriptionStatus | None = None,
+        search: str | None = None,
+    ) -> int:
+        """How many `subscribers` there are without a limit."""
+        where, params = _filters(sequence_id, status, search)
+        join = " JOIN contact c ON c.id = s.contact_id" if search else ""
+        return int(self._database.value(f"SELECT COUNT(*) FROM subscription s{join} {where}", *params))
+
+    def _due_now(self, now: datetime) -> int:
+        return int(
+            self._database.value(
+                "SELECT COUNT(*) FROM sequence q JOIN subscription s ON s.sequence_id = q.id AND s.status = 'active'"
+                " AND s.owner IS NULL AND s.next_send_at IS NOT NULL AND s.next_send_at <= ?"
+                " WHERE q.status = 'active'",
+                to_milliseconds(now),
+            )
+        )
+
+
+def _filters(sequence_id: int | None, status: SubscriptionStatus | None, search: str | None) -> tuple[str, list[Any]]:
+    where, params = ["s.replaced = 0"], list[Any]()
+    if sequence_id is not None:
+        where.append("s.sequence_id = ?")
+        params.append(sequence_id)
+    if status is not None:
+        where.append("s.status = ?")
+        params.append(status.value)
+    if search:
+        where.append("(instr(c.email_key, ?) > 0 OR instr(lower(c.name), ?) > 0)")
+        params += [email_key(search) if "@" in search else search.casefold(), search.casefold()]
+    return "WHERE " + " AND ".join(where), params
+
+
+def _subscription(row: tuple[Any, ...]) -> Subscription:
+    status, next_key, next_send_at = SubscriptionStatus(row[4]), row[7], moment(row[8])
+    return Subscription(
+        id=row[0],
+        sequence_id=row[1],
+        email=row[2],
+        name=row[3],
+        status=status,
+        started_at=from_milliseconds(row[5]),
+        current_step=row[6],
+        next_step=next_key,
+        next_send_at=next_send_at,
+        variables=load(row[9]),
+        retry_count=row[10],
+        last_sent_at=moment(row[11]),
+        paused_at=moment(row[12]),
+        completed_at=moment(row[13]),
+        cancelled_at=moment(row[14]),
+        cancel_reason=CancelReason(row[15]) if row[15] else None,
+        created_at=from_milliseconds(row[16]),
+        updated_at=from_milliseconds(row[17]),
+        key_id=row[18],
+        hold=_hold(status, next_key, next_send_at, row[19], row[20]),
+    )
+
+
+def _hold(
+    status: SubscriptionStatus, next_key: str | None, next_send_at: datetime | None, sequence: str, state: str | None
+) -> str | None:
+    if status is not SubscriptionStatus.ACTIVE:
+        return None
+    if state == "unknown":
+        return "unknown"
+    if next_key is None:
+        return "no_steps"
+    return None if sequence == "active" else f"sequence_{sequence}"

@@ -1,0 +1,38 @@
+"""How values become columns and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from drip.core.moments import from_milliseconds, to_milliseconds
+
+
+def ms(moment: datetime | None) -> int | None:
+    """A moment as the column keeps it: milliseconds, rounded down."""
+    return None if moment is None else to_milliseconds(moment)
+
+
+def moment(milliseconds: int | None) -> datetime | None:
+    """A column as a moment."""
+    return None if milliseconds is None else from_milliseconds(milliseconds)
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """A JSON object as text."""
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")) if values else "{}"
+
+
+def load(text: str) -> dict[str, Any]:
+    """Text as a JSON object."""
+    if text == "{}":
+        return {}
+    values: dict[str, Any] = json.loads(text)
+    return values
+
+
+def marks(count: int) -> str:
+    """So many placeholders, for IN (…)."""
+    return ",".join("?" * count)

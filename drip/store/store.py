@@ -1,0 +1,81 @@
+"""The database as one object, a question per attribute."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from drip.store.claims import Claims
+from drip.store.contacts import Contacts, Suppressions
+from drip.store.database import Database
+from drip.store.deliveries import Deliveries
+from drip.store.events import Events
+from drip.store.migrate import ensure_schema, open_patiently
+from drip.store.overview import Overview
+from drip.store.sequences import Sequences
+from drip.store.subscriptions import Subscriptions
+
+
+class Store:
+    """One project's memory."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is opened yet; see `open`."""
+        self.database = database
+        self.sequences = Sequences(database)
+        self.contacts = Contacts(database)
+        self.suppressions = Suppressions(database)
+        self.subscriptions = Subscriptions(database)
+        self.claims = Claims(database)
+        self.deliveries = Deliveries(database)
+        self.events = Events(database)
+        self.overview = Overview(database)
+
+    @contextmanager
+    def opened(self) -> Iterator[Path | None]:
+        """Connect this thread, and bring the schema up to date.
+
+        Yields:
+            The backup that was made before a migration, or None.
+
+        Raises:
+            DatabaseUnavailable: it can't be opened or written, or a newer program has migrated it.
+        """
+        with self.database.translated():
+            open_patiently(self.database)
+        try:
+            yield ensure_schema(self.database)
+        finally:
+            self.database.peewee.close()
+
+    def connected(self) -> AbstractContextManager[None]:
+        """This thread's connection, held open; may be nested."""
+        return self.database.connected()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All or nothing, with the write lock from its start; joins one that is open."""
+        return self.database.transaction()
+
+    def require_space(self) -> None:
+        """Raise DatabaseUnavailable when what is sent might not be recorded for want of disk."""
+        self.database.require_space()
+
+    def secret(self) -> bytes:
+        """The key that tokens are signed with: `DRIP_SECRET_KEY`, or one made once and kept in the database."""
+        given = os.environ.get("DRIP_SECRET_KEY")
+        return given.encode() if given else self._meta("secret_key", secrets.token_hex(32)).encode()
+
+    def identity(self) -> str:
+        """The database's own id, made once; a copy has the same."""
+        return self._meta("database_id", uuid.uuid4().hex)
+
+    def _meta(self, name: str, fresh: str) -> str:
+        found: str | None = self.database.value("SELECT value FROM meta WHERE name = ?", name)
+        if found is not None:
+            return found
+        self.database.run("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", name, fresh)
+        return str(self.database.value("SELECT value FROM meta WHERE name = ?", name))

@@ -1,0 +1,266 @@
+"""Who is where. State changes are UPDATEs with the expected state in the WHERE, never a row saved whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from drip.core.delivery import DeliveryState, Reason
+from drip.core.moments import from_milliseconds, to_milliseconds
+from drip.core.subscription import LIVE, CancelReason, SubscriptionStatus
+from drip.engine.records import NewSubscription, Person, Reschedule
+from drip.store.database import Database
+from drip.store.rows import dump, load, marks, moment, ms
+
+_LIVE = ", ".join(f"'{status.value}'" for status in LIVE)
+
+_PERSON = """
+    s.id, s.sequence_id, s.contact_id, s.status, s.cancel_reason, s.claim, s.started_at, s.origin_at, s.base_at,
+    s.last_step_id, s.next_step_id, s.next_send_at, s.paused_at,
+    COALESCE(json_extract(s.variables, '$.timezone'), json_extract(c.variables, '$.timezone')), d.state, d.reason
+    FROM subscription s JOIN contact c ON c.id = s.contact_id
+    LEFT JOIN delivery d ON d.subscription_id = s.id AND d.step_id = s.next_step_id
+"""
+
+
+class Subscriptions:
+    """People in sequences."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def newest(
+        self, sequence_id: int, contact_ids: Sequence[int]
+    ) -> dict[int, tuple[int, SubscriptionStatus, CancelReason | None]]:
+        """The standing subscription of each contact that has one in the sequence: (id, status, reason)."""
+        rows = self._database.rows(
+            "SELECT contact_id, id, status, cancel_reason FROM subscription"
+            f" WHERE replaced = 0 AND sequence_id = ? AND contact_id IN ({marks(len(contact_ids))})",
+            sequence_id,
+            *contact_ids,
+        )
+        return {
+            contact_id: (row_id, SubscriptionStatus(status), CancelReason(reason) if reason else None)
+            for contact_id, row_id, status, reason in rows
+        }
+
+    def replace(self, row_ids: Iterable[int]) -> None:
+        """Make room for new subscriptions over these final ones."""
+        self._database.run_many(
+            "UPDATE subscription SET replaced = 1 WHERE id = ? AND status IN ('completed', 'cancelled')",
+            [(row_id,) for row_id in row_ids],
+        )
+
+    def add(self, sequence_id: int, people: Iterable[NewSubscription], now: datetime) -> None:
+        """Insert active subscriptions; the unique key refuses a second one."""
+        at = to_milliseconds(now)
+        self._database.run_many(
+            "INSERT INTO subscription (sequence_id, contact_id, status, variables, key_id, started_at, origin_at,"
+            " next_step_id, next_send_at, created_at, updated_at) VALUES (?, ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    *(sequence_id, person.contact_id, dump(person.variables), person.key_id),
+                    *(ms(person.started_at), ms(person.started_at), person.next_step_id, ms(person.next_send_at)),
+                    *(at, at),
+                )
+                for person in people
+            ],
+        )
+
+    def find(self, sequence_id: int, contact_id: int) -> int | None:
+        """The id of a contact's standing subscription in a sequence, or None."""
+        found: int | None = self._database.value(
+            "SELECT id FROM subscription WHERE replaced = 0 AND sequence_id = ? AND contact_id = ?",
+            *(sequence_id, contact_id),
+        )
+        return found
+
+    def of_contact(self, contact_id: int) -> list[int]:
+        """The ids of a contact's live subscriptions."""
+        rows = self._database.rows(
+            f"SELECT id FROM subscription WHERE replaced = 0 AND contact_id = ? AND status IN ({_LIVE})", contact_id
+        )
+        return [row_id for (row_id,) in rows]
+
+    def failed(self, sequence_id: int | None = None, contact_id: int | None = None) -> list[int]:
+        """The ids of failed subscriptions, of all or of one sequence or contact."""
+        rows = self._database.rows(
+            "SELECT id FROM subscription WHERE replaced = 0 AND status = 'failed'"
+            " AND (? IS NULL OR sequence_id = ?) AND (? IS NULL OR contact_id = ?) ORDER BY id",
+            *(sequence_id, sequence_id, contact_id, contact_id),
+        )
+        return [row_id for (row_id,) in rows]
+
+    def people(self, row_ids: Sequence[int]) -> dict[int, Person]:
+        """What schedules depend on, of at most some thousands."""
+        rows = self._database.rows(f"SELECT {_PERSON} WHERE s.id IN ({marks(len(row_ids))})", *row_ids)
+        return {row[0]: _person(row) for row in rows}
+
+    def handled(self, row_ids: Sequence[int]) -> dict[int, set[int]]:
+        """The ids of the steps that each has a delivery of which is not merely deferred."""
+        found: dict[int, set[int]] = {row_id: set() for row_id in row_ids}
+        for row_id, step_id in self._database.rows(
+            "SELECT subscription_id, step_id FROM delivery"
+            f" WHERE subscription_id IN ({marks(len(row_ids))}) AND state <> 'deferred'",
+            *row_ids,
+        ):
+            found[row_id].add(step_id)
+        return found
+
+    def variables(self, row_id: int) -> dict[str, Any]:
+        """A subscription's own variables."""
+        return load(self._database.value("SELECT variables FROM subscription WHERE id = ?", row_id) or "{}")
+
+    def set_variables(self, row_id: int, variables: Mapping[str, Any], now: datetime) -> None:
+        """Replace a subscription's variables."""
+        self._database.run(
+            "UPDATE subscription SET variables = ?, updated_at = ? WHERE id = ?",
+            *(dump(variables), to_milliseconds(now), row_id),
+        )
+
+    def pause(self, row_id: int, now: datetime) -> bool:
+        """Whether an active one is paused now."""
+        at = to_milliseconds(now)
+        return bool(
+            self._database.run(
+                "UPDATE subscription SET status = 'paused', paused_at = ?, updated_at = ?"
+                " WHERE id = ? AND status = 'active'",
+                *(at, at, row_id),
+            )
+        )
+
+    def resume(
+        self,
+        person: Person,
+        *,
+        origin_at: datetime,
+        base_at: datetime | None,
+        next_send_at: datetime | None,
+        now: datetime,
+    ) -> bool:
+        """Whether it was still paused as `person` says, and is active now."""
+        return bool(
+            self._database.run(
+                "UPDATE subscription SET status = 'active', paused_at = NULL, origin_at = ?, base_at = ?,"
+                " next_send_at = ?, updated_at = ? WHERE id = ? AND status = 'paused' AND paused_at = ?",
+                *(ms(origin_at), ms(base_at), ms(next_send_at), ms(now), person.id, ms(person.paused_at)),
+            )
+        )
+
+    def cancel(self, row_ids: Sequence[int], reason: CancelReason, now: datetime) -> list[tuple[int, int]]:
+        """Cancel those that are live: (id, sequence's id) of each."""
+        at = to_milliseconds(now)
+        rows = self._database.rows(
+            "UPDATE subscription SET status = 'cancelled', cancel_reason = ?, cancelled_at = ?, updated_at = ?,"
+            " next_step_id = NULL, next_send_at = NULL"
+            f" WHERE id IN ({marks(len(row_ids))}) AND status IN ({_LIVE}) RETURNING id, sequence_id",
+            *(reason.value, at, at),
+            *row_ids,
+        )
+        self.drop_deferred([row_id for row_id, _ in rows])
+        return [(row_id, sequence_id) for row_id, sequence_id in rows]
+
+    def revive(self, row_id: int, step_id: int | None, next_send_at: datetime | None, now: datetime) -> bool:
+        """Make a failed subscription active again, and the failed delivery of that step wait for another try."""
+        changed = self._database.run(
+            "UPDATE subscription SET status = 'active', next_step_id = ?, next_send_at = ?, downs = 0, updated_at = ?"
+            " WHERE id = ? AND status = 'failed'",
+            *(step_id, ms(next_send_at), ms(now), row_id),
+        )
+        if changed:
+            self._database.run(
+                "UPDATE delivery SET state = 'deferred', reason = ?, attempts = 0, at = ?"
+                " WHERE subscription_id = ? AND step_id = ? AND state = 'failed'",
+                *(Reason.RETRY.value, ms(now), row_id, step_id),
+            )
+        return bool(changed)
+
+    def cancelled_at(self, contact_id: int, reason: CancelReason, at: datetime) -> list[Person]:
+        """A contact's subscriptions that were cancelled for that reason at that moment."""
+        rows = self._database.rows(
+            f"SELECT {_PERSON} WHERE s.contact_id = ? AND s.replaced = 0 AND s.status = 'cancelled'"
+            " AND s.cancel_reason = ? AND s.cancelled_at = ?",
+            *(contact_id, reason.value, ms(at)),
+        )
+        return [_person(row) for row in rows]
+
+    def reinstate(
+        self, row_id: int, status: SubscriptionStatus, step_id: int | None, next_send_at: datetime | None, now: datetime
+    ) -> None:
+        """Take back a cancellation that turned out to be our own fault."""
+        self._database.run(
+            "UPDATE subscription SET status = ?, cancel_reason = NULL, cancelled_at = NULL, next_step_id = ?,"
+            " next_send_at = ?, updated_at = ? WHERE id = ? AND status = 'cancelled'",
+            *(status.value, step_id, ms(next_send_at), ms(now), row_id),
+        )
+
+    def complete(self, row_ids: Sequence[int], now: datetime) -> None:
+        """End those that are active or paused and have nothing to come."""
+        at = to_milliseconds(now)
+        self._database.run_many(
+            "UPDATE subscription SET status = 'completed', completed_at = ?, updated_at = ?, next_step_id = NULL,"
+            " next_send_at = NULL WHERE id = ? AND status IN ('active', 'paused')",
+            [(at, at, row_id) for row_id in row_ids],
+        )
+
+    def reschedule(self, changes: Iterable[Reschedule], now: datetime) -> None:
+        """Set what comes next for each, and when."""
+        at = to_milliseconds(now)
+        self._database.run_many(
+            "UPDATE subscription SET next_step_id = ?, next_send_at = ?, updated_at = ? WHERE id = ?",
+            [(change.next_step_id, ms(change.next_send_at), at, change.id) for change in changes],
+        )
+
+    def drop_deferred(self, row_ids: Sequence[int]) -> None:
+        """Forget the deferred deliveries of subscriptions that will not try them again."""
+        self._database.run_many(
+            "DELETE FROM delivery WHERE subscription_id = ? AND state = 'deferred'", [(row_id,) for row_id in row_ids]
+        )
+
+    def drop_deferred_of_step(self, step_id: int) -> None:
+        """Forget the deferred deliveries of a step that was removed."""
+        self._database.run("DELETE FROM delivery WHERE step_id = ? AND state = 'deferred'", step_id)
+
+    def page_of_people(self, sequence_id: int, *, after: int, limit: int) -> list[Person]:
+        """Those an edit may move, in pages by id: active and paused ones, and failed ones."""
+        rows = self._database.rows(
+            f"SELECT {_PERSON} WHERE s.sequence_id = ? AND s.replaced = 0 AND s.status IN ({_LIVE}) AND s.id > ?"
+            " ORDER BY s.id LIMIT ?",
+            *(sequence_id, after, limit),
+        )
+        return [_person(row) for row in rows]
+
+    def count_live(self, sequence_id: int) -> int:
+        """How many live subscriptions a sequence has."""
+        return int(
+            self._database.value(
+                f"SELECT COUNT(*) FROM subscription WHERE replaced = 0 AND sequence_id = ? AND status IN ({_LIVE})",
+                sequence_id,
+            )
+        )
+
+    def has_any(self, sequence_id: int) -> bool:
+        """Whether anybody ever was in it."""
+        return self._database.row("SELECT 1 FROM subscription WHERE sequence_id = ? LIMIT 1", sequence_id) is not None
+
+
+def _person(row: tuple[Any, ...]) -> Person:
+    return Person(
+        id=row[0],
+        sequence_id=row[1],
+        contact_id=row[2],
+        status=SubscriptionStatus(row[3]),
+        cancel_reason=CancelReason(row[4]) if row[4] else None,
+        claim=row[5],
+        started_at=from_milliseconds(row[6]),
+        origin_at=from_milliseconds(row[7]),
+        base_at=moment(row[8]),
+        last_step_id=row[9],
+        next_step_id=row[10],
+        next_send_at=moment(row[11]),
+        paused_at=moment(row[12]),
+        timezone=row[13] if isinstance(row[13], str) else None,
+        open_state=DeliveryState(row[14]) if row[14] else None,
+        open_reason=Reason(row[15]) if row[15] else None,
+    )
