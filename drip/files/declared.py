@@ -9,6 +9,9 @@ from drip.files import values
 from drip.files.reader import BadValue, Section, describe, plain_value, section_of, suggest
 from drip.files.tree import Node, Scalar
 
+Use = tuple[str, tuple[int, int], str]
+"""A variable that is used, the line and column, and the key path that use it."""
+
 VARIABLE_KEYS = ("default", "required", "example")
 
 FILLED_BY_DRIP = frozenset({"email", "unsubscribe_url", "preferences_url", "sequence", "step", "postal_address"})
@@ -51,9 +54,7 @@ def _variable(sequence: Section, node: Node, where: str) -> Variable:
     return Variable(default=default, required=required, example=example)
 
 
-def check_variables(
-    sequence: Section, declared: Mapping[str, Variable], uses: Iterable[tuple[str, tuple[int, int], str]]
-) -> None:
+def check_variables(sequence: Section, declared: Mapping[str, Variable], uses: Iterable[Use]) -> None:
     """Warn about variables that are used and not declared, once any is, and about those that nothing uses.
 
     Args:

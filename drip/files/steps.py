@@ -9,6 +9,7 @@ from typing import Literal
 
 from drip.core.sequence import INHERIT, SendWindow, Step
 from drip.files import values
+from drip.files.declared import Use
 from drip.files.inspection import Inspected, Kind, inspect, use_of
 from drip.files.reader import BadValue, Section, quote, suggest, text_of
 from drip.files.templates import Library, template_name
@@ -20,9 +21,6 @@ STEP_KEYS = (
 )  # fmt: skip
 WINDOW_KEYS = ("days", "hours")
 CONTENT_KEYS = ("template", "body", "html", "text")
-
-Use = tuple[str, tuple[int, int], str]
-"""A variable that is used, the line and column, and the key path that use it."""
 
 _KINDS: Mapping[str, Kind] = {"subject": "subject", "body": "markdown", "html": "html", "text": "text"}
 
