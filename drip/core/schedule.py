@@ -4,18 +4,23 @@
 
 Whole days of a delay are calendar days in the subscriber's zone (three days after Friday 09:30 is Monday 09:30, also
 when the clocks change between), the rest is exact. A local time that does not exist in spring is moved forward by the
-gap, one that exists twice in autumn is the first (PEP 495, fold=0).
+gap, one that exists twice in autumn is the first (PEP 495, fold=0). A window is open whenever local clocks show a time
+in it: one that lies in spring's gap does not open that day, one that autumn shows twice opens twice.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from drip.core.sequence import DelayFrom, SendWindow, Sequence, Step
 
+LAST = datetime.max.replace(tzinfo=UTC, microsecond=999000)
+"""The end of the calendar, in whole milliseconds: what would be due later is due then."""
+
 _DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
 
 
 @lru_cache(maxsize=1024)
@@ -23,7 +28,7 @@ def zone(name: str) -> ZoneInfo | None:
     """The zone of that IANA name, or None when there is none."""
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZoneInfoNotFoundError):
         return None
 
 
@@ -42,11 +47,14 @@ def due_at(step: Step, sequence: Sequence, *, base: datetime, local: ZoneInfo) -
         base: aware; see `base_of`.
         local: the subscriber's zone.
     """
-    moment = add_delay(base, step.delay, local)
-    if step.at is not None:
-        moment = next_clock_time(moment, step.at, local)
-    window = sequence.window_of(step)
-    return moment if window is None else next_open(window, moment, local)
+    try:
+        moment = add_delay(base, step.delay, local)
+        if step.at is not None:
+            moment = next_clock_time(moment, step.at, local)
+        window = sequence.window_of(step)
+        return moment if window is None else next_open(window, moment, local)
+    except OverflowError:
+        return LAST
 
 
 def base_of(sequence: Sequence, *, origin: datetime, previous: datetime | None) -> datetime:
@@ -62,57 +70,77 @@ def base_of(sequence: Sequence, *, origin: datetime, previous: datetime | None) 
 
 
 def add_delay(base: datetime, delay: timedelta, local: ZoneInfo) -> datetime:
-    """`base` plus whole local calendar days, plus the exact rest; UTC. Ends at the year 9999."""
+    """`base` plus whole local calendar days, plus the exact rest; UTC.
+
+    Raises:
+        OverflowError: that is after the year 9999.
+    """
     days, rest = divmod(delay, _DAY)
-    try:
-        moment = base.astimezone(UTC)
-        if days:
-            moment = _at_local(moment.astimezone(local).replace(tzinfo=None) + days * _DAY, local)
-        return moment + rest
-    except OverflowError:
-        return datetime.max.replace(tzinfo=UTC, microsecond=999000)
+    moment = base.astimezone(UTC)
+    if days:
+        moment = _from_local(moment.astimezone(local).replace(tzinfo=None) + days * _DAY, local)
+    return moment + rest
 
 
 def next_clock_time(moment: datetime, clock: time, local: ZoneInfo) -> datetime:
-    """The first moment at or after `moment` at which local clocks show `clock`; UTC."""
+    """The first `clock` of a local day at or after `moment`; UTC. Each day has one, as `due_at` counts local times."""
     today = moment.astimezone(local).date()
+    # Yesterday's may have been moved past midnight by a gap; a zone may leave out a whole day.
     for offset in range(-1, 3):
-        candidate = _local_time(today, offset, clock, local)
+        candidate = _from_local(datetime.combine(today + offset * _DAY, clock), local)
         if candidate >= moment:
             return candidate
     raise AssertionError("a day has passed without that time")
 
 
 def is_open(window: SendWindow, moment: datetime, local: ZoneInfo) -> bool:
-    """Whether `moment` lies in the window."""
-    return next_open(window, moment, local) == moment
+    """Whether local clocks show a time in the window at `moment`."""
+    shown = moment.astimezone(local)
+    clock, today, yesterday = shown.time(), shown.weekday(), (shown.weekday() - 1) % 7
+    opened = clock >= window.opens
+    closes = window.closes or time(0)
+    if closes > window.opens:
+        return opened and clock < closes and today in window.days
+    return (opened and today in window.days) or (clock < closes and yesterday in window.days)
 
 
 def next_open(window: SendWindow, moment: datetime, local: ZoneInfo) -> datetime:
     """`moment` itself when the window is open then, else its next opening; UTC."""
     moment = moment.astimezone(UTC)
+    if is_open(window, moment, local):
+        return moment
+    opening = _next_opening_time(window, moment, local)
+    # Clocks that are changed may also jump into the window, before they show its opening time or without ever doing so.
+    change = _change_between(moment, opening, local)
+    return change if change is not None and is_open(window, change, local) else opening
+
+
+def _next_opening_time(window: SendWindow, moment: datetime, local: ZoneInfo) -> datetime:
+    """The next moment after `moment` at which local clocks show the window's opening, and it does open."""
     today = moment.astimezone(local).date()
-    # From yesterday, whose window may reach over midnight, to eight days on: every weekday is met once.
-    for offset in range(-1, 9):
-        if (today + offset * _DAY).weekday() not in window.days:
-            continue
-        opens = _local_time(today, offset, window.opens, local)
-        closes = _closing(window, today, offset, local)
-        if closes > max(opens, moment):
-            return max(opens, moment)
+    # Two weeks, as the window of its only weekday may fall into a gap.
+    for offset in range(15):
+        naive = datetime.combine(today + offset * _DAY, window.opens)
+        for candidate in sorted({_from_local(naive, local), _from_local(naive.replace(fold=1), local)}):
+            if candidate > moment and is_open(window, candidate, local):
+                return candidate
     raise AssertionError("a window has at least one day")
 
 
-def _closing(window: SendWindow, today: date, offset: int, local: ZoneInfo) -> datetime:
-    if window.closes is None:
-        return _local_time(today, offset + 1, time(0), local)
-    over_midnight = window.closes <= window.opens
-    return _local_time(today, offset + over_midnight, window.closes, local)
+def _change_between(start: datetime, end: datetime, local: ZoneInfo) -> datetime | None:
+    """When local clocks are changed between two moments, to the second; None when they show the same offset."""
+    offset = start.astimezone(local).utcoffset()
+    if end.astimezone(local).utcoffset() == offset:
+        return None
+    start = start.replace(microsecond=0)
+    while end - start > _SECOND:
+        middle = start + (end - start) // _SECOND // 2 * _SECOND
+        if middle.astimezone(local).utcoffset() == offset:
+            start = middle
+        else:
+            end = middle
+    return end
 
 
-def _local_time(day: date, offset: int, clock: time, local: ZoneInfo) -> datetime:
-    return _at_local(datetime.combine(day + offset * _DAY, clock), local)
-
-
-def _at_local(naive: datetime, local: ZoneInfo) -> datetime:
-    return naive.replace(tzinfo=local, fold=0).astimezone(UTC)
+def _from_local(naive: datetime, local: ZoneInfo) -> datetime:
+    return naive.replace(tzinfo=local).astimezone(UTC)
