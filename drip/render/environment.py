@@ -1,17 +1,17 @@
 """The Jinja2 environment of templates: the shared sandbox, drip's filters, and what a template may be made of.
 
-Nothing is ever read from a disk here: includes come from the texts that are handed in.
+There is no loader, so nothing is ever read from a disk.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import BaseLoader, ChainableUndefined, Environment, StrictUndefined, TemplateNotFound, Undefined, nodes
+from jinja2 import ChainableUndefined, StrictUndefined, Undefined, nodes
 
 from drip.core.sandbox import Sandbox, make_environment
 from drip.core.settings import UndefinedRule
@@ -23,26 +23,11 @@ REFUSED_TAGS: dict[type[nodes.Node], str] = {
 }
 """Tags that templates do not have; `include` is the one way to share."""
 
-_SUFFIX = re.compile(r"\.(?:md|html|txt)$")
 _DIRECTIVE = re.compile(r"%-?[A-Za-z%]")
 _DIRECTIVES = frozenset("aAbBdHIjmMpSyYzZ%")
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ud800-\udfff]")
 _SCHEME = re.compile(r"(https?://|mailto:)[^/]", re.IGNORECASE)
 _URL_SAFE = "!#$%&'()*+,-./:;=?@[]_~"
-
-
-class Texts(BaseLoader):
-    """The texts that may be included, by name; `x.md`, `x.html` and `x.txt` are `x` where there is no such name."""
-
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = texts
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        """Jinja2's hook: the source, the name errors give, and whether it is still the same."""
-        name = known_name(template, self._texts)
-        if name is None:
-            raise TemplateNotFound(template)
-        return self._texts[name], name, lambda: True
 
 
 class TemplateSandbox(Sandbox):
@@ -55,13 +40,10 @@ class TemplateSandbox(Sandbox):
         return super().getattr(obj, attribute)
 
 
-def template_environment(
-    texts: Mapping[str, str], *, html: bool, undefined: UndefinedRule, kind: type[Sandbox] = TemplateSandbox
-) -> Sandbox:
-    """An environment for one part of a message.
+def template_environment(*, html: bool, undefined: UndefinedRule, kind: type[Sandbox] = TemplateSandbox) -> Sandbox:
+    """An environment for one part of a message. It has no loader: `include` is done before Jinja2 sees a template.
 
     Args:
-        texts: what may be included.
         html: values are escaped for HTML.
         undefined: what a variable without a value is.
         kind: the sandbox to use.
@@ -71,18 +53,9 @@ def template_environment(
         UndefinedRule.ERROR: StrictUndefined,
     }
     environment = make_environment(autoescape=html, undefined=rules[undefined], kind=kind)
-    environment.loader = Texts(texts)
     environment.filters["url"] = clean_url
     environment.filters["date"] = format_date
     return environment
-
-
-def known_name(name: str, known: Mapping[str, object]) -> str | None:
-    """The name under which an include is known, or None."""
-    if name in known:
-        return name
-    stem = _SUFFIX.sub("", name)
-    return stem if stem in known else None
 
 
 def refused_tags(tree: nodes.Template) -> Iterator[tuple[int, str]]:

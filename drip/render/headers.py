@@ -88,7 +88,9 @@ def date_field(moment: datetime) -> bytes:
 
 def clean_value(value: str) -> str:
     """One line: every control and line separator becomes a space, a lone surrogate U+FFFD; the ends are trimmed."""
-    return _SURROGATES.sub("\ufffd", _CONTROLS.sub(" ", value)).strip(" ")
+    if not value.isprintable():  # controls, line separators and surrogates are not
+        value = _SURROGATES.sub("\ufffd", _CONTROLS.sub(" ", value))
+    return value.strip(" ")
 
 
 def encoded_words(text: str, first_room: int) -> list[str]:
@@ -100,8 +102,8 @@ def encoded_words(text: str, first_room: int) -> list[str]:
     """
     quoted = "".join(map(_Q.__getitem__, text.encode()))
     in_base64 = len(quoted) > (len(text.encode()) + 2) // 3 * 4
-    if not in_base64 and len(quoted) + _FRAME <= first_room:
-        return [_Q_FRAME.format(quoted)]
+    if len(text) * 4 + _FRAME <= first_room or len(quoted) + _FRAME <= first_room:
+        return [_word(text, in_base64)]
     words: list[str] = []
     room = first_room
     start = size = 0

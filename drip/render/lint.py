@@ -75,7 +75,7 @@ def inspect_template(source: str, kind: Kind) -> Inspection:
         source: the template, without its front matter.
         kind: what it is written in.
     """
-    environment = template_environment({}, html=kind != "text", undefined=UndefinedRule.EMPTY)
+    environment = template_environment(html=kind != "text", undefined=UndefinedRule.EMPTY)
     source = normalize(source)
     try:
         tree = environment.parse(source)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from drip.render.placeholders import WORD
+
 VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
 )
@@ -22,7 +24,7 @@ OPTIONAL_END = (
 """Elements whose end tag may be left out."""
 
 _OPAQUE = frozenset({"script", "style", "title", "textarea"})
-_MARK = re.compile(r"<!--.*?(?:-->|\Z)|<![^>]*>?|<\?[^>]*>?|<(/?)([A-Za-z][^\s/>]*)", re.DOTALL)
+_MARK = re.compile(rf"<!--.*?(?:-->|\Z)|<![^>]*>?|<\?[^>]*>?|<(/?)([A-Za-z](?:(?!{WORD})[^\s/>])*)", re.DOTALL)
 _ATTRIBUTE = re.compile(r"([^\s\"'<>/=]+)(?:(\s*=\s*)(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+)))?|>|[\s/]+|.", re.DOTALL)
 
 

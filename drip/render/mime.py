@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_qp
+from functools import lru_cache
 from hashlib import sha256
 
+from drip.core.address import Address
 from drip.errors import RenderFailed
 from drip.render.headers import address_field, date_field, machine_field, text_field
 from drip.render.message import Message
@@ -22,8 +24,10 @@ _OWN = frozenset(
     {"bcc", "cc", "date", "dkim-signature", "from", "message-id", "mime-version", "received", "reply-to", "return-path"}
     | {"sender", "subject", "to"}
 )
-_FRAGILE = re.compile(rb"^(?:From ([^\r]*)|\.(?=\r|\Z))", re.MULTILINE)
-"""Lines that mailboxes or mail servers could change: a From line of mbox, and a dot alone."""
+_FRAGILE = re.compile(rb"^(?:From ([^\r]*)|(\.)(?=\r|\Z)|([^\r]{74,})(=20|=09)(?=\r|\Z))", re.MULTILINE)
+"""Lines that mailboxes or mail servers could change (a From line of mbox, a dot alone), and lines that b2a_qp makes
+too long: it does not count what a blank at the end of a full line grows by."""
+_MARKS = (b"\nFrom ", b"\n.\r", b"=20\r", b"=09\r")
 _TEXT = b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 _HTML = b'Content-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 
@@ -65,22 +69,26 @@ def quoted_printable(text: str) -> bytes:
         octets = text.encode()
     except UnicodeEncodeError:
         octets = _SURROGATES.sub("\ufffd", text).encode()
-    # The break at the end tells b2a_qp that lines end with CRLF, also those it breaks itself.
-    encoded = b2a_qp(b"\r\n" + octets.replace(b"\n", b"\r\n"), istext=True)[2:]
-    return _FRAGILE.sub(_escape, encoded)
+    # The break in front tells b2a_qp that lines end with CRLF, also those it breaks itself.
+    encoded = b2a_qp(b"\r\n" + octets.replace(b"\n", b"\r\n"))
+    if any(mark in encoded for mark in _MARKS) or encoded.endswith((b"\n.", b"=20", b"=09")):
+        encoded = _FRAGILE.sub(_mend, encoded)
+    return encoded[2:]
 
 
-def _escape(line: re.Match[bytes]) -> bytes:
-    if line[1] is None:
+def _mend(line: re.Match[bytes]) -> bytes:
+    if line[2] is not None:
         return b"=2E"
+    if line[3] is not None:
+        return line[3] + b"=\r\n" + line[4]
     # The two octets more must not make the line too long: then it is broken inside the word.
     return b"=46ro=\r\nm " + line[1] if len(line[1]) > 69 else b"=46rom " + line[1]
 
 
 def _head(message: Message) -> list[bytes]:
-    fields = [address_field("From", message.sender)]
+    fields = [_repeated_address("From", message.sender)]
     if message.reply_to is not None:
-        fields.append(address_field("Reply-To", message.reply_to))
+        fields.append(_repeated_address("Reply-To", message.reply_to))
     fields += [
         address_field("To", message.to),
         text_field("Subject", message.subject),
@@ -91,6 +99,12 @@ def _head(message: Message) -> list[bytes]:
         fields.append(_other_field(name, value))
     fields.append(b"MIME-Version: 1.0\r\n")
     return fields
+
+
+@lru_cache(maxsize=64)
+def _repeated_address(name: str, address: Address) -> bytes:
+    """The same few stand in every message."""
+    return address_field(name, address)
 
 
 def _other_field(name: str, value: str) -> bytes:

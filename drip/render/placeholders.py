@@ -14,6 +14,9 @@ from itertools import zip_longest
 
 from drip.render.tags import Tag, TagKind, split_tags
 
+WORD = r"j[0-9a-f]{12}n[0-9]{6}z"
+"""The shape of every word, whatever its prefix."""
+
 LIST_EDGE = "list-edge"
 """The word of a tag that drip made around a list's own HTML; it has no business in the text part."""
 

@@ -1,0 +1,230 @@
+"""The parts of a step as sources ready for Jinja2: all that can be done before there is a person.
+
+Markdown, includes, the layout, its CSS and the text part are made here, once; no value enters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+
+from drip.core.sequence import Definition, Source, Step, Template
+from drip.errors import RenderFailed, did_you_mean
+from drip.render.includes import check_path, splice
+from drip.render.markdown import markdown_to_html
+from drip.render.page import before_body_end, built_in_layout, inline_css, is_document, settle
+from drip.render.placeholders import Placeholders, Restored
+from drip.render.tags import Tag, TagKind, normalize
+from drip.render.text import html_to_text
+
+_CONTENT = re.compile(r"\{\{[-+]?\s*content\s*(?:\|\s*safe\s*)?[-+]?\}\}")
+_ONE_PARAGRAPH = re.compile(r"<p>((?:(?!</?p\b).)*)</p>\s*", re.DOTALL)
+_UNSUBSCRIBE = re.compile(r"\bunsubscribe_url\b")
+_FOOTER = "{{ drip_footer }}"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a step says: its own words, or those of its template."""
+
+    label: str
+    """How errors name it."""
+    subject: str
+    subject_label: str
+    markdown: str | None
+    html: str | None
+    text: str | None
+    layout: str | None
+    """The template's own layout; None leaves it to the sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The three templates of a step."""
+
+    subject: Restored
+    text: Restored
+    html: Restored | None
+    """None: text alone."""
+
+
+def content_of(definition: Definition, step: Step) -> Content:
+    """The content of a step.
+
+    Raises:
+        RenderFailed: it has none, no subject, or names a template that is not there.
+    """
+    own = f"step {step.key!r}"
+    if step.template is None:
+        content = Content(own, step.subject or "", own, step.body, step.html, step.text, None)
+    else:
+        template = definition.templates.get(step.template)
+        if template is None:
+            hint = did_you_mean(step.template, definition.templates)
+            raise RenderFailed(f"{own}: there is no template {step.template!r}", hint)
+        label = label_of(template.name)
+        given = step.subject is not None
+        subject, subject_label = (step.subject, own) if given else (template.subject, label)
+        content = Content(
+            label, subject or "", subject_label, template.markdown, template.html, template.text, template.layout
+        )
+    if not content.subject.strip():
+        raise RenderFailed(f"{content.subject_label} has no subject")
+    if content.markdown is None and content.html is None and content.text is None:
+        raise RenderFailed(f"{content.label} has no content", "give it a template, a body, html or text")
+    return content
+
+
+def label_of(template: str) -> str:
+    """How errors name a template."""
+    return f"template {template!r}"
+
+
+def is_trusted(definition: Definition, step: Step) -> bool:
+    """Whether nothing that a step may use came over the API."""
+    own = definition.templates.get(step.template) if step.template is not None else None
+    return (own is None or own.source is Source.FILE) and all(
+        template.source is Source.FILE for template in definition.templates.values() if own is None or own != template
+    )
+
+
+def build_sources(definition: Definition, content: Content, parse: Callable[[str, str], None]) -> Sources:
+    """Make the three templates of a step.
+
+    Args:
+        definition: where layouts and includes come from.
+        content: what the step says.
+        parse: is called with every source and its label before anything is done with it, and raises when it can't be
+            a template.
+
+    Raises:
+        RenderFailed: one can't be used; the message names it, and the line.
+    """
+    return _Builder(definition, content, parse).build()
+
+
+class _Builder:
+    """Everything of one step, over one set of placeholders."""
+
+    def __init__(self, definition: Definition, content: Content, parse: Callable[[str, str], None]) -> None:
+        self._definition = definition
+        self._content = content
+        self._parse = parse
+        self._layout_name, self._layout = _layout_of(definition, content)
+        self._known: Mapping[str, Template] = definition.templates
+        known = (source for template in self._known.values() for source in _sources_of(template))
+        own = (content.subject, content.markdown, content.html, content.text, self._layout)
+        self._placeholders = Placeholders(*(source for source in (*own, *known) if source is not None))
+
+    def build(self) -> Sources:
+        content = self._content
+        subject = self._spliced_text(self._hide(content.subject, content.subject_label), ())
+        if content.markdown is None and content.html is None:
+            return Sources(self._restored(subject), self._text_part(content.text or ""), None)
+        body = self._html(content.markdown, content.html, content.label, ())
+        if content.text is None:
+            text = self._with_text_footer(html_to_text(body, self._placeholders))
+            text_part = self._placeholders.restore(text, keep_marks=False)
+        else:
+            text_part = self._text_part(content.text)
+        return Sources(self._restored(subject), text_part, self._html_part(body))
+
+    def _hide(self, source: str, label: str) -> str:
+        source = normalize(source)
+        self._parse(source, label)
+        return self._placeholders.hide(source, label)
+
+    def _restored(self, text: str) -> Restored:
+        return self._placeholders.restore(text, keep_marks=True)
+
+    def _text_part(self, source: str) -> Restored:
+        text = self._spliced_text(self._hide(source, self._content.label), ())
+        return self._restored(self._with_text_footer(text.rstrip("\n") + "\n"))
+
+    def _html_part(self, body: str) -> Restored:
+        page = before_body_end(body, self._footer(body)) if is_document(body) else self._in_layout(body)
+        settled = settle(page, self._placeholders)
+        inlined = inline_css(settled)
+        lost = self._placeholders.lost(settled, inlined)
+        if lost is not None:
+            raise RenderFailed(
+                f"{lost.template}, line {lost.line}: {lost.source} can't stand there",
+                "HTML has no such place, or a <style> is no place for it: put it around whole elements",
+            )
+        return self._placeholders.restore(inlined, keep_marks=False)
+
+    def _in_layout(self, body: str) -> str:
+        label = f"layout {self._layout_name!r}"
+        layout = self._spliced_html(self._hide(self._layout, label), ())
+        found = False
+
+        def fill(word: re.Match[str]) -> str:
+            nonlocal found
+            if not _CONTENT.fullmatch(self._placeholders.tag(word).source):
+                return word[0]
+            found = True
+            return body + footer
+
+        footer = self._footer(layout + body)
+        page = self._placeholders.word.sub(fill, layout)
+        if not found:
+            raise RenderFailed(f"{label} has no {{{{ content }}}}", "put it where the body belongs")
+        return page
+
+    def _with_text_footer(self, text: str) -> str:
+        return text + self._footer(text)
+
+    def _footer(self, text: str) -> str:
+        """The word for the footer, or nothing when the text has a link for unsubscribing."""
+        if _UNSUBSCRIBE.search(self._placeholders.reveal(text)):
+            return ""
+        return self._placeholders.add(Tag(_FOOTER, TagKind.EXPRESSION, "", "footer", 1, 0))
+
+    def _html(self, markdown: str | None, html: str | None, label: str, path: tuple[str, ...]) -> str:
+        """A body with hidden tags, what it includes spliced in."""
+        if html is not None:
+            return self._spliced_html(self._hide(html, label), path)
+        body = markdown_to_html(self._hide(markdown or "", label), self._placeholders)
+        return self._spliced_html(body, path)
+
+    def _spliced_html(self, page: str, path: tuple[str, ...]) -> str:
+        def fetch(name: str, in_line: bool) -> str:
+            check_path(path, name)
+            template = self._known[name]
+            inner = (*path, name)
+            if template.markdown is None and template.html is None:
+                text = self._spliced_text(self._hide(template.text or "", label_of(name)), inner)
+                return escape(text.strip("\n"), quote=False).replace("\n", "<br>\n")
+            page = self._html(template.markdown, template.html, label_of(name), inner).strip("\n")
+            paragraph = _ONE_PARAGRAPH.fullmatch(page) if in_line else None
+            return paragraph[1] if paragraph else page
+
+        return splice(page, self._placeholders, self._known, fetch)
+
+    def _spliced_text(self, text: str, path: tuple[str, ...]) -> str:
+        def fetch(name: str, in_line: bool) -> str:
+            check_path(path, name)
+            template = self._known[name]
+            inner = (*path, name)
+            if template.text is not None:
+                return self._spliced_text(self._hide(template.text, label_of(name)), inner).rstrip("\n")
+            page = self._html(template.markdown, template.html, label_of(name), inner)
+            return html_to_text(page, self._placeholders).rstrip("\n")
+
+        return splice(text, self._placeholders, self._known, fetch)
+
+
+def _layout_of(definition: Definition, content: Content) -> tuple[str, str]:
+    name = content.layout or definition.sequence.layout or "default"
+    layout = definition.layouts.get(name)
+    if layout is not None:
+        return name, layout.html
+    if name != "default":
+        raise RenderFailed(f"{content.label}: there is no layout {name!r}", did_you_mean(name, definition.layouts))
+    return "built-in", built_in_layout()
+
+
+def _sources_of(template: Template) -> tuple[str | None, ...]:
+    return template.markdown, template.html, template.text

@@ -1,0 +1,211 @@
+"""A step compiled once, and rendered for each person: the one way from a definition to a message.
+
+No address is looked up and nothing is read: what is not in the definition, the settings or the recipient is not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jinja2 import nodes
+from markupsafe import Markup
+
+from drip.core.address import Address
+from drip.core.sequence import Definition, Step
+from drip.core.settings import Settings
+from drip.errors import RenderFailed
+from drip.render.bodies import build_sources, content_of, is_trusted
+from drip.render.environment import template_environment
+from drip.render.footer import footer_html, footer_text
+from drip.render.message import Message
+from drip.render.part import Part, check_source, compile_part, render_at_once
+from drip.render.placeholders import Placeholders
+from drip.render.scope import language_of, plain
+from drip.render.tags import normalize
+
+_LINE_BREAKS = re.compile(r"[\s\u0085\u2028\u2029]*[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029][\s\u0085\u2028\u2029]*")
+_HEADER_NAME = re.compile(r"X-[A-Za-z0-9-]{1,74}|Feedback-ID", re.IGNORECASE)
+_NOT_IN_FEEDBACK_ID = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One person, for one message."""
+
+    to: Address
+    variables: Mapping[str, Any]
+    """Merged: subscription over contact over declared default."""
+    delivery_token: str
+    """Names the delivery; the same for the same delivery, always. In Message-ID and X-Drip-Delivery."""
+    unsubscribe_url: str | None
+    """None: there is no HTTP side."""
+    preferences_url: str | None
+    """None: there is no HTTP side."""
+    unsubscribe_mailto: str | None
+    """A `mailto:` URL, or a bare address; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledStep:
+    """A step ready to be rendered, for one revision of its sequence."""
+
+    sender: Address
+    reply_to: Address | None
+    subject: Part
+    text: Part
+    html: Part | None
+    fixed_headers: tuple[tuple[str, str], ...]
+    """Those that are the same for all."""
+    own_headers: tuple[tuple[str, Part], ...]
+    """The step's."""
+    scope: Mapping[str, Any]
+    """What is the same for all: `sequence`, `step`, `postal_address`."""
+    postal_address: str | None
+
+    def render(self, recipient: Recipient, now: datetime) -> Message:
+        """The message for one person.
+
+        Args:
+            now: the Date; aware.
+
+        Raises:
+            RenderFailed: a part can't be rendered; the message names template, line and variable.
+        """
+        scope = self._scope_of(recipient)
+        subject = _LINE_BREAKS.sub(" ", self.subject.render(scope)).strip()
+        scope["subject"] = subject
+        scope.setdefault("title", subject)
+        link = recipient.unsubscribe_url or _mailto(recipient)
+        language = "es" if scope["lang"].lower().startswith("es") else "en"
+        html = None
+        if self.html is not None:
+            footer = footer_html(link, self.postal_address, language)
+            html = self.html.render({**scope, "drip_footer": Markup(footer)})
+        scope["drip_footer"] = footer_text(link, self.postal_address, language)
+        return Message(
+            sender=self.sender,
+            reply_to=self.reply_to,
+            to=recipient.to,
+            subject=subject,
+            text=self.text.render(scope),
+            html=html,
+            message_id=f"<{recipient.delivery_token}@{self.sender.domain}>",
+            date=now,
+            headers=self._headers(recipient, scope),
+        )
+
+    def _scope_of(self, recipient: Recipient) -> dict[str, Any]:
+        try:
+            scope: dict[str, Any] = plain(recipient.variables)
+        except RecursionError:
+            raise RenderFailed(f"{self.text.label}: the variables are nested too deeply") from None
+        scope["email"] = recipient.to.email
+        scope["name"] = recipient.to.name or scope.get("name", "")
+        scope.setdefault("lang", language_of(scope) or "en")
+        scope["lang"] = str(scope["lang"])
+        scope["unsubscribe_url"] = recipient.unsubscribe_url or _mailto(recipient) or ""
+        scope["preferences_url"] = recipient.preferences_url or ""
+        scope.update(self.scope)
+        return scope
+
+    def _headers(self, recipient: Recipient, scope: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+        own = tuple((name, part.render(scope)) for name, part in self.own_headers)
+        taken = {name.lower() for name, _ in own}
+        fixed = tuple((name, value) for name, value in self.fixed_headers if name.lower() not in taken)
+        return (*_unsubscribe_headers(recipient), *fixed, ("X-Drip-Delivery", recipient.delivery_token), *own)
+
+
+def compile_step(definition: Definition, step: Step, settings: Settings, *, trusted: bool = True) -> CompiledStep:
+    """Do once what does not depend on the person.
+
+    Args:
+        definition: the sequence of the step, with its templates and layouts.
+        step: one of its steps.
+        settings: for what neither step nor sequence says.
+        trusted: the step's own words are the operator's. A template that came over the API is never trusted.
+
+    Raises:
+        RenderFailed: a template does not compile; the message names it, and the line.
+    """
+    sequence = definition.sequence
+    content = content_of(definition, step)
+    environments = _Environments(settings, trusted and is_trusted(definition, step))
+    sources = build_sources(definition, content, environments.check)
+    sender = step.sender or sequence.sender or settings.sender
+    position = sequence.position(step.key)
+    return CompiledStep(
+        sender=sender,
+        reply_to=step.reply_to or sequence.reply_to or settings.reply_to,
+        subject=compile_part(environments.text, sources.subject, content.subject_label, render_at_once, _as_it_is),
+        text=compile_part(environments.text, sources.text, content.label, render_at_once, _as_it_is),
+        html=None
+        if sources.html is None
+        else compile_part(environments.html, sources.html, content.label, render_at_once, _as_it_is),
+        fixed_headers=_fixed_headers(definition, step, settings, sender),
+        own_headers=tuple(
+            (name, _header_part(name, value, step, environments))
+            for name, value in step.headers
+            if name.lower() != "x-drip-delivery"
+        ),
+        scope={
+            "sequence": {"id": sequence.id, "name": sequence.name},
+            "step": {"key": step.key, "position": position},
+            "postal_address": settings.postal_address or "",
+        },
+        postal_address=settings.postal_address,
+    )
+
+
+class _Environments:
+    def __init__(self, settings: Settings, trusted: bool) -> None:
+        self.text = template_environment(html=False, undefined=settings.undefined)
+        self.html = template_environment(html=True, undefined=settings.undefined)
+
+    def check(self, source: str, label: str) -> None:
+        """Refuse a source before anything is done with it."""
+        check_source(self.text, source, label)
+
+
+def _as_it_is(tree: nodes.Template) -> None:
+    pass
+
+
+def _header_part(name: str, value: str, step: Step, environments: _Environments) -> Part:
+    label = f"step {step.key!r}, header {name}"
+    if not _HEADER_NAME.fullmatch(name):
+        raise RenderFailed(f"{label} can't be set", "only X-* and Feedback-ID can")
+    value = normalize(value)
+    environments.check(value, label)
+    placeholders = Placeholders(value)
+    restored = placeholders.restore(placeholders.hide(value, label), keep_marks=True)
+    return compile_part(environments.text, restored, label, render_at_once, _as_it_is)
+
+
+def _fixed_headers(
+    definition: Definition, step: Step, settings: Settings, sender: Address
+) -> tuple[tuple[str, str], ...]:
+    headers = [("List-Id", f"<{definition.sequence.id}.{sender.domain}>")]
+    if settings.feedback_id is not None:
+        names = (definition.sequence.id, step.key, settings.project, settings.feedback_id)
+        headers.append(("Feedback-ID", ":".join(_NOT_IN_FEEDBACK_ID.sub("-", name) for name in names)))
+    headers += [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "OOF, AutoReply")]
+    return tuple(headers)
+
+
+def _unsubscribe_headers(recipient: Recipient) -> tuple[tuple[str, str], ...]:
+    """List-Unsubscribe (RFC 2369), and the one-click header (RFC 8058), which only https may have."""
+    url, mailto = recipient.unsubscribe_url, _mailto(recipient)
+    links = ", ".join(f"<{link}>" for link in (url, mailto) if link)
+    if not links:
+        return ()
+    post = (("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),)
+    return (("List-Unsubscribe", links), *(post if url and url.lower().startswith("https://") else ()))
+
+
+def _mailto(recipient: Recipient) -> str | None:
+    address = recipient.unsubscribe_mailto
+    return address if not address or address.lower().startswith("mailto:") else f"mailto:{address}"

@@ -1,0 +1,125 @@
+"""One part of a message as a compiled template: filled in for one person, with errors that name the place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from jinja2 import Template, TemplateSyntaxError, UndefinedError, nodes
+
+from drip.core.sandbox import Sandbox
+from drip.errors import RenderFailed
+from drip.render.environment import refused_tags
+from drip.render.placeholders import Lines, Restored
+
+_LONGEST_TAG = 80
+
+Fill = Callable[[Template, Mapping[str, Any]], str]
+"""How a template is rendered: at once, or step by step within limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The subject, the text, the HTML, or a header."""
+
+    label: str
+    """The template's, when the place of an error is not known."""
+    template: Template
+    lines: Lines
+    fill: Fill
+
+    def render(self, scope: Mapping[str, Any]) -> str:
+        """The part for one person.
+
+        Raises:
+            RenderFailed: it can't be rendered; the message names template, line and tag.
+        """
+        try:
+            return self.fill(self.template, scope)
+        # An operator's template runs over a stranger's values: any error is that person's alone.
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> RenderFailed:
+        line = _line_of(error.__traceback__, self.template.filename or "")
+        found = self.lines.find(line) if line is not None else None
+        reason = error.message if isinstance(error, UndefinedError) else _reason(error)
+        hint = "give it a value, or write {{ x | default('…') }}" if isinstance(error, UndefinedError) else None
+        if found is None:
+            return RenderFailed(f"{self.label}: {reason}", hint)
+        tag, line = found
+        return RenderFailed(f"{tag.template}, line {line}: {reason}, in {_shorten(tag.source)}", hint)
+
+
+def compile_part(
+    environment: Sandbox, restored: Restored, label: str, fill: Fill, transform: Callable[[nodes.Template], None]
+) -> Part:
+    """Compile a source that has been taken apart and put together again.
+
+    Args:
+        environment: for this kind of part.
+        restored: the source.
+        label: how errors name it.
+        fill: how it will be rendered.
+        transform: may change the tree before it is compiled.
+
+    Raises:
+        RenderFailed: it does not compile.
+    """
+    name = f"<{label}>"
+    try:
+        tree = environment.parse(restored.source, name, name)
+        transform(tree)
+        code = environment.compile(tree, name, name)
+    except (TemplateSyntaxError, RecursionError) as error:
+        line = error.lineno if isinstance(error, TemplateSyntaxError) else 1
+        found = restored.lines.find(line)
+        place = f"{found[0].template}, line {found[1]}" if found else label
+        raise RenderFailed(f"{place}: {_reason(error)}") from error
+    return Part(label, Template.from_code(environment, code, environment.make_globals(None)), restored.lines, fill)
+
+
+def check_source(environment: Sandbox, source: str, label: str) -> None:
+    """Refuse what can't be a template.
+
+    Raises:
+        RenderFailed: it does not parse, or has a tag that drip's templates do not have.
+    """
+    try:
+        tree = environment.parse(source)
+    except TemplateSyntaxError as error:
+        raise RenderFailed(f"{label}, line {error.lineno}: {error.message}") from error
+    except RecursionError as error:
+        raise RenderFailed(f"{label}: it is nested too deeply") from error
+    for line, name in refused_tags(tree):
+        raise RenderFailed(f"{label}, line {line}: templates have no `{name}`", "use {% include %}")
+
+
+def render_at_once(template: Template, scope: Mapping[str, Any]) -> str:
+    """The way of trusted templates."""
+    return template.render(scope)
+
+
+def _line_of(traceback: TracebackType | None, filename: str) -> int | None:
+    """The line of the template in which it went wrong: the innermost frame that is the template's."""
+    line = None
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == filename:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it calls itself without end, or a value is nested too deeply"
+    if isinstance(error, TemplateSyntaxError):
+        return error.message or "it can't be compiled"
+    return f"{error}" if type(error).__module__.startswith("jinja2") else f"{type(error).__name__}: {error}"
+
+
+def _shorten(source: str) -> str:
+    words = " ".join(source.split())
+    return words if len(words) <= _LONGEST_TAG else words[: _LONGEST_TAG - 1] + "…"
