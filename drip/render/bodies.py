@@ -12,7 +12,7 @@ from html import escape
 
 from drip.core.sequence import Definition, Source, Step, Template
 from drip.errors import RenderFailed, did_you_mean
-from drip.render.includes import check_path, splice
+from drip.render.includes import check_path, included_names, splice
 from drip.render.markdown import markdown_to_html
 from drip.render.page import before_body_end, built_in_layout, inline_css, is_document, settle
 from drip.render.placeholders import Placeholders, Restored
@@ -83,11 +83,17 @@ def label_of(template: str) -> str:
 
 
 def is_trusted(definition: Definition, step: Step) -> bool:
-    """Whether nothing that a step may use came over the API."""
-    own = definition.templates.get(step.template) if step.template is not None else None
-    return (own is None or own.source is Source.FILE) and all(
-        template.source is Source.FILE for template in definition.templates.values() if own is None or own != template
-    )
+    """Whether no template that a step uses or includes came over the API."""
+    own = definition.templates.get(step.template or "")
+    sources = list(_sources_of(own)) if own else [step.body, step.html, step.text]
+    used = [own] if own else []
+    while sources:
+        for name in included_names(sources.pop() or "", definition.templates):
+            template = definition.templates[name]
+            if template not in used:
+                used.append(template)
+                sources += _sources_of(template)
+    return all(template.source is Source.FILE for template in used)
 
 
 def build_sources(definition: Definition, content: Content, parse: Callable[[str, str], None]) -> Sources:

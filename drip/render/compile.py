@@ -21,14 +21,16 @@ from drip.errors import RenderFailed
 from drip.render.bodies import build_sources, content_of, is_trusted
 from drip.render.environment import template_environment
 from drip.render.footer import footer_html, footer_text
+from drip.render.guard import LONGEST_SOURCE, check_tree, guarded_environment, limit_tree, render_limited
 from drip.render.message import Message
 from drip.render.part import Part, check_source, compile_part, render_at_once
-from drip.render.placeholders import Placeholders
+from drip.render.placeholders import Placeholders, Restored
 from drip.render.scope import language_of, plain
 from drip.render.tags import normalize
 
 _LINE_BREAKS = re.compile(r"[\s\u0085\u2028\u2029]*[\r\n\v\f\x1c-\x1e\u0085\u2028\u2029][\s\u0085\u2028\u2029]*")
 _HEADER_NAME = re.compile(r"X-[A-Za-z0-9-]{1,74}|Feedback-ID", re.IGNORECASE)
+_OWN_HEADER = "x-drip-delivery"
 _NOT_IN_FEEDBACK_ID = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -133,56 +135,61 @@ def compile_step(definition: Definition, step: Step, settings: Settings, *, trus
     """
     sequence = definition.sequence
     content = content_of(definition, step)
-    environments = _Environments(settings, trusted and is_trusted(definition, step))
-    sources = build_sources(definition, content, environments.check)
+    compiler = _Compiler(settings, trusted and is_trusted(definition, step))
+    sources = build_sources(definition, content, compiler.check)
     sender = step.sender or sequence.sender or settings.sender
-    position = sequence.position(step.key)
     return CompiledStep(
         sender=sender,
         reply_to=step.reply_to or sequence.reply_to or settings.reply_to,
-        subject=compile_part(environments.text, sources.subject, content.subject_label, render_at_once, _as_it_is),
-        text=compile_part(environments.text, sources.text, content.label, render_at_once, _as_it_is),
-        html=None
-        if sources.html is None
-        else compile_part(environments.html, sources.html, content.label, render_at_once, _as_it_is),
+        subject=compiler.part(sources.subject, content.subject_label),
+        text=compiler.part(sources.text, content.label),
+        html=None if sources.html is None else compiler.part(sources.html, content.label, html=True),
         fixed_headers=_fixed_headers(definition, step, settings, sender),
-        own_headers=tuple(
-            (name, _header_part(name, value, step, environments))
-            for name, value in step.headers
-            if name.lower() != "x-drip-delivery"
-        ),
+        own_headers=tuple((name, _header_part(name, value, step, compiler)) for name, value in step.headers),
         scope={
             "sequence": {"id": sequence.id, "name": sequence.name},
-            "step": {"key": step.key, "position": position},
+            "step": {"key": step.key, "position": sequence.position(step.key)},
             "postal_address": settings.postal_address or "",
         },
         postal_address=settings.postal_address,
     )
 
 
-class _Environments:
+class _Compiler:
+    """Makes parts of sources, within limits where the words are not trusted."""
+
     def __init__(self, settings: Settings, trusted: bool) -> None:
-        self.text = template_environment(html=False, undefined=settings.undefined)
-        self.html = template_environment(html=True, undefined=settings.undefined)
+        self._trusted = trusted
+        make = template_environment if trusted else guarded_environment
+        self._text = make(html=False, undefined=settings.undefined)
+        self._html = make(html=True, undefined=settings.undefined)
 
     def check(self, source: str, label: str) -> None:
         """Refuse a source before anything is done with it."""
-        check_source(self.text, source, label)
+        longest = None if self._trusted else LONGEST_SOURCE
+        check_source(self._text, source, label, longest, _as_it_is if self._trusted else check_tree)
+
+    def part(self, restored: Restored, label: str, *, html: bool = False) -> Part:
+        """A part that is ready to be rendered."""
+        environment = self._html if html else self._text
+        if self._trusted:
+            return compile_part(environment, restored, label, render_at_once, _as_it_is)
+        return compile_part(environment, restored, label, render_limited, limit_tree)
 
 
 def _as_it_is(tree: nodes.Template) -> None:
-    pass
+    """Change nothing and refuse nothing."""
 
 
-def _header_part(name: str, value: str, step: Step, environments: _Environments) -> Part:
+def _header_part(name: str, value: str, step: Step, compiler: _Compiler) -> Part:
     label = f"step {step.key!r}, header {name}"
-    if not _HEADER_NAME.fullmatch(name):
+    if not _HEADER_NAME.fullmatch(name) or name.lower() == _OWN_HEADER:
         raise RenderFailed(f"{label} can't be set", "only X-* and Feedback-ID can")
     value = normalize(value)
-    environments.check(value, label)
+    compiler.check(value, label)
     placeholders = Placeholders(value)
     restored = placeholders.restore(placeholders.hide(value, label), keep_marks=True)
-    return compile_part(environments.text, restored, label, render_at_once, _as_it_is)
+    return compiler.part(restored, label)
 
 
 def _fixed_headers(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
 from drip.errors import RenderFailed, did_you_mean
 from drip.render.placeholders import Placeholders
@@ -17,6 +17,8 @@ from drip.render.tags import Tag, TagKind
 
 DEEPEST = 20
 """Templates within templates."""
+LARGEST = 2_000_000
+"""Characters of a template with all that it includes."""
 
 _PARSER = Environment()
 _SUFFIX = re.compile(r"\.(?:md|html|txt)$")
@@ -58,8 +60,14 @@ def splice(
         if name is None:
             return ""
         in_line = not _alone(text, word)
-        return _scoped(fetch(name, in_line), placeholders, tag)
+        inner = _scoped(fetch(name, in_line), placeholders, tag)
+        nonlocal size
+        size += len(inner)
+        if size > LARGEST:
+            raise RenderFailed(f"{tag.template}, line {tag.line}: what is included gets too long")
+        return inner
 
+    size = len(text)
     return placeholders.word.sub(replace, text)
 
 
@@ -69,6 +77,16 @@ def known_name(name: str, known: Mapping[str, object]) -> str | None:
         return name
     stem = _SUFFIX.sub("", name)
     return stem if stem in known else None
+
+
+def included_names(source: str, known: Mapping[str, object]) -> set[str]:
+    """The known names that a source includes; empty when it does not parse."""
+    try:
+        names = list(meta.find_referenced_templates(_PARSER.parse(source)))
+    except (TemplateSyntaxError, RecursionError):
+        return set()
+    found = (known_name(name, known) for name in names if name is not None)
+    return {name for name in found if name is not None}
 
 
 def check_path(path: Sequence[str], name: str) -> None:

@@ -81,14 +81,26 @@ def compile_part(
     return Part(label, Template.from_code(environment, code, environment.make_globals(None)), restored.lines, fill)
 
 
-def check_source(environment: Sandbox, source: str, label: str) -> None:
+def check_source(
+    environment: Sandbox, source: str, label: str, longest: int | None, check: Callable[[nodes.Template], None]
+) -> None:
     """Refuse what can't be a template.
 
+    Args:
+        environment: that it will be compiled in.
+        source: the template.
+        label: how errors name it.
+        longest: in octets; None for no bound.
+        check: may refuse more, with a TemplateSyntaxError.
+
     Raises:
-        RenderFailed: it does not parse, or has a tag that drip's templates do not have.
+        RenderFailed: it is too long, does not parse, or has what drip's templates do not have.
     """
+    if longest is not None and len(source.encode("utf-8", "surrogatepass")) > longest:
+        raise RenderFailed(f"{label} is longer than {longest // 1024} kB")
     try:
         tree = environment.parse(source)
+        check(tree)
     except TemplateSyntaxError as error:
         raise RenderFailed(f"{label}, line {error.lineno}: {error.message}") from error
     except RecursionError as error:

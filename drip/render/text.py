@@ -73,7 +73,7 @@ class _Speller:
 
     def _after_edge(self, position: int) -> bool:
         """Whether a loop makes the list: then its turns follow each other closely."""
-        line = self._body[:position].rstrip().rpartition("\n")[2]
+        line = self._body[max(0, position - 60) : position].rstrip().rpartition("\n")[2]
         return any(self._placeholders.tag(word).word == LIST_EDGE for word in self._placeholders.word.finditer(line))
 
 
