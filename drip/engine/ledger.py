@@ -6,29 +6,22 @@ worker, the sweep after a dead worker, or a person who settles an unknown delive
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from drip.core.delivery import (
-    BREAKER_WINDOW,
-    DeliveryState,
-    Outcome,
-    OutcomeKind,
-    Reason,
-    breaker_opens,
-    retry_wait,
-)
+from drip.core.delivery import DeliveryState, Outcome, OutcomeKind, Reason, retry_wait
 from drip.core.policy import Cancel, Decision, Defer, Fail, Skip
 from drip.core.progress import Progress, upcoming
 from drip.core.schedule import subscriber_zone
 from drip.core.settings import OnUnknown, Settings
-from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
+from drip.core.subscription import CancelReason, SuppressionReason
+from drip.engine.breaker import Breaker
 from drip.engine.catalogue import Catalogue
 from drip.engine.ports import Store
 from drip.engine.records import Advance, Claim, Event, EventType, Marked, Person
-from drip.engine.suppress import suppress, welcome_back
+from drip.engine.suppress import suppress
 
 POISON_AFTER = 3
 """Connections in a row that may die on one message before it is set aside."""
@@ -86,6 +79,11 @@ class Ledger:
         self._catalogue = catalogue
         self._worker_id = worker_id
         self._random = random
+        self._breaker = Breaker(store, catalogue, self._upcoming)
+
+    def begin(self, now: datetime) -> None:
+        """A pass begins: the breaker is closed."""
+        self._breaker.close(now)
 
     def claim(self, now: datetime, limit: int) -> list[Claim]:
         """Claim what is due; see `store.claims.claim`."""
@@ -259,13 +257,15 @@ class Ledger:
         return self._fact(case, "failed", reason, outcome.text)
 
     def _no_mailbox(self, case: _Case, outcome: Outcome) -> Fact:
+        if self._breaker.is_open:
+            return self._fact(case, "released", Reason.BREAKER, outcome.text)
         fact = self._failed(case, Reason.NO_MAILBOX, outcome)
         delivery_id = self._store.claims.delivery_id(case.claim.subscription_id, case.claim.step_id)
         code = outcome.enhanced or (str(outcome.code) if outcome.code else None)
         suppress(self._store, case.claim.email, SuppressionReason.BOUNCE, case.at, code=code, delivery_id=delivery_id)
-        if not self._breaker_opens(case.at):
-            return fact
-        return self._fact(case, "released", Reason.BREAKER, outcome.text, breaker=True)
+        if self._breaker.opens(case.at):
+            return self._fact(case, "released", Reason.BREAKER, outcome.text, breaker=True)
+        return fact
 
     def _not_marked(self, case: _Case) -> Fact:
         """The mark was refused. If that is because the step was handled before, the person moves on."""
@@ -278,8 +278,9 @@ class Ledger:
     def _transport_down(self, case: _Case, outcome: Outcome) -> Fact:
         """No message is blamed, unless three connections in a row died on it while others passed."""
         claim = case.claim
+        if outcome.kind is OutcomeKind.OUR_FAULT:
+            self._breaker.open_for_this_pass(case.at)
         counts = outcome.kind is OutcomeKind.DOWN and outcome.in_hand
-        # A down moves the person's time to that moment: what was sent since then has passed where this one died.
         if counts and claim.downs + 1 >= POISON_AFTER and self._store.claims.sent_since(claim.due_at):
             return self._try_later(case, Reason.POISON, outcome)
         if case.marked:
@@ -291,31 +292,8 @@ class Ledger:
                 answer=outcome.text,
             )
         if counts:
-            self._store.claims.count_down(claim, case.at)
+            self._store.claims.count_down(claim)
         return self._fact(case, "released", "", outcome.text)
-
-    def _breaker_opens(self, now: datetime) -> bool:
-        """Whether the last refusals point at us; then everybody of that window is put back as they were."""
-        window = self._store.claims.last_handed_over(BREAKER_WINDOW)
-        refused = [delivery_id for delivery_id, _, hard in window if hard]
-        if not breaker_opens(len(refused), len(window)):
-            return False
-        self._store.claims.excuse(refused, now)
-        for email, added_at in self._store.suppressions.remove_made_by(refused):
-            contact = self._store.contacts.by_email(email)
-            if contact is not None:
-                self._reinstate(contact.id, email, added_at, now)
-        self._store.events.append([Event(EventType.BREAKER, now, data={"refused": len(refused), "of": len(window)})])
-        return True
-
-    def _reinstate(self, contact_id: int, email: str, cancelled_at: datetime, now: datetime) -> None:
-        welcome_back(self._store, email, now)
-        for person in self._store.subscriptions.cancelled_at(contact_id, CancelReason.BOUNCED, cancelled_at):
-            stored = self._catalogue.get(person.sequence_id)
-            handled = {stored.keys[known] for known in self._store.subscriptions.handled([person.id])[person.id]}
-            step_id, due = self._next(person, frozenset(handled), _last_key(person, stored.keys), person.base_at)
-            status = SubscriptionStatus.PAUSED if person.paused_at else SubscriptionStatus.ACTIVE
-            self._store.subscriptions.reinstate(person.id, status, step_id, due and max(due, now), now)
 
     def _advance(
         self,
@@ -328,7 +306,7 @@ class Ledger:
     ) -> bool:
         stored = self._catalogue.get(person.sequence_id)
         key = stored.keys[step_id]
-        next_id, due = self._next(person, handled | {key}, key, handled_at)
+        next_id, due = self._upcoming(person, handled | {key}, key, handled_at)
         completed = next_id is None
         moved = self._store.claims.advance(
             Advance(
@@ -347,7 +325,7 @@ class Ledger:
             self._event(EventType.COMPLETED, person, None, handled_at)
         return moved and completed
 
-    def _next(
+    def _upcoming(
         self, person: Person, handled: frozenset[str], last: str | None, previous: datetime | None
     ) -> tuple[int | None, datetime | None]:
         stored = self._catalogue.get(person.sequence_id)
@@ -392,7 +370,3 @@ class Ledger:
         breaker: bool = False,
     ) -> Fact:
         return Fact(kind, case.claim, case.step, str(reason), text, completed, breaker)
-
-
-def _last_key(person: Person, keys: Mapping[int, str]) -> str | None:
-    return None if person.last_step_id is None else keys[person.last_step_id]

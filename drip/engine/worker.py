@@ -86,6 +86,7 @@ class Worker:
         self._threads: list[threading.Thread] = []
         self._changed = threading.Condition()
         self._in_flight = 0
+        self._handed_out = False
         self._lost_in_a_row = 0
         self._report = Report()
         self._halt = threading.Event()
@@ -139,6 +140,7 @@ class Worker:
         self._report, self._lost_in_a_row = Report(), 0
         if not self._stop.is_set():
             self._halt.clear()
+        self._ledger.begin(self._clock())
         self._report.swept = self._sweep()
         left = limit
         while not self._halt.is_set() and (left is None or left > 0):
@@ -148,7 +150,7 @@ class Worker:
                 left = None if left is None else left - len(claims)
                 self._hand_out(claims)
                 self._wait_until(lambda: self._in_flight <= BATCH // 2)
-            elif self._settle_down() == 0:
+            elif not self._settle_down():
                 break
         self._settle_down()
         return self._finish(started)
@@ -176,13 +178,14 @@ class Worker:
         ]
         return sum(self._writer.call(partial(self._ledger.sweep, worker_id, self._clock())) for worker_id in gone)
 
-    def _settle_down(self) -> int:
-        """Wait until all that was handed out is recorded; how much that was."""
-        waiting = self._in_flight
+    def _settle_down(self) -> bool:
+        """Wait until all that was handed out is recorded; False when there was nothing to wait for."""
+        if not self._handed_out:
+            return False
         self._wait_until(lambda: self._in_flight == 0)
-        if waiting:
-            self._writer.call(lambda: None)
-        return waiting
+        self._writer.call(lambda: None)
+        self._handed_out = False
+        return True
 
     def _claim(self, limit: int) -> list[Claim]:
         # Most passes find nothing: that is seen without taking the write lock.
@@ -193,6 +196,7 @@ class Worker:
         return self._writer.call(lambda: self._ledger.claim(self._clock(), limit))
 
     def _hand_out(self, claims: list[Claim]) -> None:
+        self._handed_out = True
         with self._changed:
             self._in_flight += len(claims)
         for claim in claims:
@@ -234,7 +238,8 @@ class Worker:
                 return
             result = sender.handle(claim)
             self._look_at(result)
-            self._writer.record(result)
+            # The breaker must know of a hard refusal before many more can follow.
+            self._writer.record(result, wait=_is(result, OutcomeKind.NO_MAILBOX))
         except Unavailable as error:
             self._halt_for(Outcome(OutcomeKind.DOWN, text=error.message))
         except BaseException as error:
@@ -308,3 +313,7 @@ class Worker:
         report.next_due_at = self._store.claims.next_due()
         report.seconds = time.monotonic() - started
         return report
+
+
+def _is(result: Result, kind: OutcomeKind) -> bool:
+    return isinstance(result.outcome, Outcome) and result.outcome.kind is kind

@@ -66,18 +66,24 @@ class Writer:
     def submit(self, job: Callable[[], T]) -> Future[T]:
         """As `call`, without waiting."""
         future: Future[T] = Future()
-        self._queue.put((job, future))  # type: ignore[arg-type]
-        if self._broken is not None:
-            self._fail_waiting(self._broken)
+        self._put((job, future))  # type: ignore[arg-type]
         return future
 
     def mark(self, marked: Marked) -> bool:
         """Mark and wait for the commit; False means that the dot must not be sent."""
         return self.call(lambda: self._ledger.mark(marked, self._clock()))
 
-    def record(self, result: Result) -> None:
-        """Record soon; nothing is claimed before it is written."""
-        self._queue.put((result, None))
+    def record(self, result: Result, *, wait: bool = False) -> None:
+        """Record soon, or wait until it is committed; nothing is claimed before it is written."""
+        future: Future[object] | None = Future() if wait else None
+        self._put((result, future))
+        if future is not None:
+            future.result()
+
+    def _put(self, entry: Entry) -> None:
+        self._queue.put(entry)
+        if self._broken is not None:
+            self._fail_waiting(self._broken)
 
     def _run(self) -> None:
         try:
@@ -110,10 +116,10 @@ class Writer:
                 return
             except DatabaseUnavailable as error:
                 # Who waits for an answer gets it now; results are facts, and are kept until they are written.
-                for _, future in group:
-                    if future is not None:
+                for job, future in group:
+                    if future is not None and not isinstance(job, Result):
                         future.set_exception(error)
-                group = [entry for entry in group if entry[1] is None]
+                group = [entry for entry in group if isinstance(entry[0], Result)]
                 if not group:
                     return
                 if time.monotonic() > deadline:
@@ -130,7 +136,9 @@ class Writer:
         with self._store.transaction():
             facts = self._ledger.record(results, self._clock()) if results else []
             answers = [
-                (future, entry()) for entry, future in group if future is not None and not isinstance(entry, Result)
+                (future, None if isinstance(entry, Result) else entry())
+                for entry, future in group
+                if future is not None
             ]
         for future, answer in answers:
             future.set_result(answer)

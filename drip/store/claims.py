@@ -25,7 +25,7 @@ CLAIM = """
     UPDATE subscription SET owner = ?, claim = claim + 1
     WHERE status = 'active' AND owner IS NULL AND id IN (
         SELECT s.id FROM subscription s WHERE s.sequence_id = ? AND s.status = 'active' AND s.owner IS NULL
-            AND s.next_send_at IS NOT NULL AND s.next_send_at <= ? ORDER BY s.next_send_at LIMIT ?)
+            AND s.next_send_at IS NOT NULL AND s.next_send_at <= ? AND {} ORDER BY s.next_send_at LIMIT ?)
     RETURNING id
 """
 
@@ -139,6 +139,12 @@ class Claims:
 
         Call it in a transaction of its own.
         """
+        ids = self._claim(worker_id, now, limit, CLAIM.format("s.downs = 0"))
+        # Those that a connection died on go last, so that one of them can't keep the others waiting for ever.
+        ids = ids or self._claim(worker_id, now, limit, CLAIM.format("s.downs > 0"))
+        return self._claims(ids)
+
+    def _claim(self, worker_id: int, now: datetime, limit: int, sql: str) -> list[int]:
         ids: list[int] = []
         sequences = self.due_sequences(now)
         while sequences and len(ids) < limit:
@@ -148,12 +154,12 @@ class Claims:
                 wanted = min(share, limit - len(ids))
                 if wanted <= 0:
                     break
-                rows = self._database.rows(CLAIM, worker_id, sequence_id, to_milliseconds(now), wanted)
+                rows = self._database.rows(sql, worker_id, sequence_id, to_milliseconds(now), wanted)
                 ids += [row_id for (row_id,) in rows]
                 if len(rows) == wanted:
                     still.append(sequence_id)
             sequences = still
-        return self._claims(ids)
+        return ids
 
     def peek(self, now: datetime, limit: int) -> list[Claim]:
         """What `claim` would give, with nothing claimed."""
@@ -281,12 +287,11 @@ class Claims:
             [(claim.subscription_id, worker_id) for claim in claims],
         )
 
-    def count_down(self, claim: Claim, now: datetime) -> None:
-        """Remember that a connection died on this person's message, and let the others go first."""
+    def count_down(self, claim: Claim) -> None:
+        """Remember that a connection died on this person's message; the others go first from now on."""
         self._database.run(
-            "UPDATE subscription SET downs = downs + 1, next_send_at = MAX(next_send_at, ?)"
-            " WHERE id = ? AND claim = ? AND next_step_id = ?",
-            *(ms(now), claim.subscription_id, claim.number, claim.step_id),
+            "UPDATE subscription SET downs = downs + 1 WHERE id = ? AND claim = ? AND next_step_id = ?",
+            *(claim.subscription_id, claim.number, claim.step_id),
         )
 
     def sent_since(self, moment: datetime) -> bool:
@@ -315,13 +320,13 @@ class Claims:
         )
         return found
 
-    def last_handed_over(self, count: int) -> list[tuple[int, int, bool]]:
+    def last_handed_over(self, count: int, since: datetime | None = None) -> list[tuple[int, int, bool]]:
         """The newest deliveries that a server answered for good: (id, subscription, whether it is a hard refusal)."""
         rows = self._database.rows(
             "SELECT id, subscription_id, reason = 'no_mailbox' FROM delivery"
-            " WHERE state IN ('sent', 'failed') AND (state = 'sent' OR code IS NOT NULL)"
+            " WHERE state IN ('sent', 'failed') AND (state = 'sent' OR code IS NOT NULL) AND at >= ?"
             " ORDER BY at DESC, id DESC LIMIT ?",
-            count,
+            *(ms(since) or 0, count),
         )
         return [(row_id, subscription_id, bool(hard)) for row_id, subscription_id, hard in rows]
 

@@ -128,7 +128,7 @@ CREATE TABLE subscription (
     CHECK (next_send_at IS NULL OR next_step_id IS NOT NULL)
 ) STRICT;
 CREATE UNIQUE INDEX subscription_once ON subscription (contact_id, sequence_id) WHERE replaced = 0;
-CREATE INDEX subscription_due ON subscription (sequence_id, next_send_at)
+CREATE INDEX subscription_due ON subscription (sequence_id, next_send_at, downs)
     WHERE status = 'active' AND owner IS NULL AND next_send_at IS NOT NULL;
 CREATE INDEX subscription_owner ON subscription (owner) WHERE owner IS NOT NULL;
 CREATE INDEX subscription_place ON subscription (sequence_id, status, next_step_id) WHERE replaced = 0;

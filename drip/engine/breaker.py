@@ -1,0 +1,68 @@
+"""The breaker: when a server refuses nearly everybody, the fault is ours, and nobody is suppressed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from drip.core.delivery import BREAKER_WINDOW, breaker_opens
+from drip.core.subscription import CancelReason, SubscriptionStatus
+from drip.engine.catalogue import Catalogue
+from drip.engine.ports import Store
+from drip.engine.records import Event, EventType, Person
+from drip.engine.suppress import welcome_back
+
+Upcoming = Callable[[Person, frozenset[str], str | None, datetime | None], tuple[int | None, datetime | None]]
+"""(person, keys handled, last key, when that was) -> (step's id, when it is due)."""
+
+
+class Breaker:
+    """Watches hard refusals over all runs, as the database remembers them. Used inside the caller's transaction."""
+
+    def __init__(self, store: Store, catalogue: Catalogue, upcoming: Upcoming) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._upcoming = upcoming
+        self._since: datetime | None = None
+        self.is_open = False
+        """Whether this pass has found the fault to be ours."""
+
+    def close(self, now: datetime) -> None:
+        """A new pass may find things mended."""
+        self.is_open = False
+        self._since = now
+
+    def opens(self, now: datetime) -> bool:
+        """Look at the last refusals; when they point at us, put everybody of that window back as they were."""
+        window = self._store.claims.last_handed_over(BREAKER_WINDOW)
+        refused = [delivery_id for delivery_id, _, hard in window if hard]
+        if breaker_opens(len(refused), len(window)):
+            self._open(refused, len(window), now)
+        return self.is_open
+
+    def open_for_this_pass(self, now: datetime) -> None:
+        """The server has said that our domain or relay is at fault: what it refused in this pass says nothing."""
+        if self.is_open:
+            return
+        window = self._store.claims.last_handed_over(BREAKER_WINDOW, self._since)
+        self._open([delivery_id for delivery_id, _, hard in window if hard], len(window), now)
+
+    def _open(self, refused: Sequence[int], looked_at: int, now: datetime) -> None:
+        self.is_open = True
+        self._store.claims.excuse(refused, now)
+        for email, added_at in self._store.suppressions.remove_made_by(refused):
+            welcome_back(self._store, email, now)
+            contact = self._store.contacts.by_email(email)
+            if contact is not None:
+                self._reinstate(contact.id, added_at, now)
+        data = {"refused": len(refused), "of": looked_at}
+        self._store.events.append([Event(EventType.BREAKER, now, data=data)])
+
+    def _reinstate(self, contact_id: int, cancelled_at: datetime, now: datetime) -> None:
+        for person in self._store.subscriptions.cancelled_at(contact_id, CancelReason.BOUNCED, cancelled_at):
+            keys = self._catalogue.get(person.sequence_id).keys
+            handled = self._store.subscriptions.handled([person.id])[person.id]
+            last = None if person.last_step_id is None else keys[person.last_step_id]
+            step_id, due = self._upcoming(person, frozenset(keys[one] for one in handled), last, person.base_at)
+            status = SubscriptionStatus.PAUSED if person.paused_at else SubscriptionStatus.ACTIVE
+            self._store.subscriptions.reinstate(person.id, status, step_id, due, now)
