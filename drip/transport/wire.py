@@ -86,10 +86,12 @@ class Guarded:
         return code, text
 
     def send(self, octets: bytes | str) -> None:
-        """Send all of it, each block within the timeout as a whole."""
+        """Send all of it, each block within the timeout as a whole; nothing while an unasked answer is waiting."""
         raw = octets.encode("utf-8") if isinstance(octets, str) else octets
         sock = self._socket()
         try:
+            if self._reader.pending:
+                raise Garbled("an answer nobody asked for")
             for start in range(0, len(raw), _BLOCK):
                 sock.settimeout(self.timeout)
                 sock.sendall(memoryview(raw)[start : start + _BLOCK])
@@ -134,7 +136,6 @@ class Guarded:
         if cmd != "AUTH" or not args.startswith("XOAUTH2 "):
             code, text = above.docmd(cmd, args)
             return code, text
-        above.ehlo_or_helo_if_needed()  # yagmail leaves out the EHLO after STARTTLS
         self._ready_to_login()
         code, text = above.docmd(cmd, args)
         if code == 334:  # the refusal in JSON; the code comes after an empty line
@@ -155,6 +156,8 @@ class Guarded:
         self._give_up()
 
     def _ready_to_login(self) -> None:
+        library: Any = self
+        library.ehlo_or_helo_if_needed()  # yagmail leaves it out after OAuth2's STARTTLS
         self._progress.stage = Stage.AUTH
         if not isinstance(self.sock, ssl.SSLSocket):
             raise Unusable(misconfigured("a password never goes over a plain connection: check smtp.security"))

@@ -110,6 +110,12 @@ class Channel:
                 self.write(usual)
             case Action.TWICE:
                 self.write(usual * 2)
+            case Action.STOP_READING:
+                self.write(usual)
+                self._stopping.wait()
+                raise Gone
+            case Action.RAW:
+                self.write(fault.text.encode())
             case Action.BYTEWISE:
                 self._bytewise(usual)
             case Action.LONG:

@@ -159,7 +159,7 @@ class Conversation:
         self._server.whole_message.set()
         usual = reply(250, f"2.0.0 queued as {self._number}-{len(self._server.log.messages) + 1}")
         fault = self._server.fault(Phase.DOT, recipient)
-        if fault is not None and fault.action not in (Action.DELAY, Action.BYTEWISE, Action.TWICE):
+        if fault is not None and fault.action not in _GOES_ON:
             self._answer(fault, usual)
             return
         if fault is not None and fault.action is Action.DELAY:
@@ -196,10 +196,12 @@ class Conversation:
             self._channel.write(usual)
             return usual[:1] in b"23"
         if fault.action is not Action.REPLY:
+            self._server.went_wrong.set()
             self._channel.misbehave(fault, usual)
             return usual[:1] in b"23" and fault.action is not Action.LONG
         code, _, text = fault.text.partition(" ")
         self._channel.say(int(code), text)
+        self._server.went_wrong.set()
         if code == "421":
             raise Gone
         return code[:1] == usual[:1].decode()
@@ -213,4 +215,5 @@ class Conversation:
                 raise Gone
 
 
+_GOES_ON = frozenset({Action.DELAY, Action.BYTEWISE, Action.TWICE})
 _VERBS = frozenset({"ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data", "rset", "noop", "quit"})

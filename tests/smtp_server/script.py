@@ -51,7 +51,9 @@ class Action(StrEnum):
     LONG = "long"  # a line of 10 MB
     ENDLESS = "endless"  # an answer that never ends, an octet at a time
     BYTEWISE = "bytewise"  # the usual answer, an octet at a time
+    STOP_READING = "stop-reading"  # the usual answer, then nothing is read any more
     DELAY = "delay"  # `delay SECONDS`, then the usual answer
+    RAW = "raw"  # `raw OCTETS`, with \\r and \\n written out, instead of the usual answer
     TWICE = "twice"  # the usual answer two times at once
 
 
@@ -82,13 +84,17 @@ class Fault:
         Raises:
             ValueError: it is not of that form.
         """
-        found = re.fullmatch(r"([a-z-]+)(?:~([^#=]+))?(?:#(\d+)(\+)?)?=([a-z]+)(?: (.*))?", text, re.DOTALL)
+        found = re.fullmatch(r"([a-z-]+)(?:~([^#=]+))?(?:#(\d+)(\+)?)?=([a-z-]+)(?: (.*))?", text, re.DOTALL)
         if found is None:
             raise ValueError(f"{text!r} is not phase[~pattern][#n[+]]=action [text]")
         phase, pattern, count, onwards, action, rest = found.groups()
         first = int(count or 1)
         last = first if count and not onwards else None
-        return cls(Phase(phase), Action(action), (rest or "").replace("\\n", "\n"), pattern or "*", first, last)
+        return cls(Phase(phase), Action(action), _unescaped(rest or ""), pattern or "*", first, last)
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\r", "\r").replace("\\n", "\n")
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -74,7 +75,10 @@ class SmtpServer:
         self.stopping = threading.Event()
         self.whole_message = threading.Event()
         """Set when a message came in up to its dot, accepted or not; a test may wait for it and clear it."""
+        self.went_wrong = threading.Event()
+        """Set when a fault was met; its answer, if it has one, is on its way."""
         self._script = Script([Fault.parse(fault) if isinstance(fault, str) else fault for fault in faults])
+        self._reached: Counter[Phase] = Counter()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._channels: set[Channel] = set()
@@ -109,7 +113,13 @@ class SmtpServer:
     def fault(self, phase: Phase, argument: str) -> Fault | None:
         """What goes wrong here, now; counts the occurrence."""
         with self._lock:
+            self._reached[phase] += 1
             return self._script.fault(phase, argument)
+
+    def reached(self, phase: str) -> int:
+        """How often a phase was reached so far, with a fault or without."""
+        with self._lock:
+            return self._reached[Phase(phase)]
 
     def pause(self) -> None:
         """The latency of one answer."""
