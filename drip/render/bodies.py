@@ -120,6 +120,7 @@ class _Builder:
         self._parse = parse
         self._layout_name, self._layout = _layout_of(definition, content)
         self._known: Mapping[str, Template] = definition.templates
+        self._included: dict[tuple[str, str], str] = {}
         known = (source for template in self._known.values() for source in _sources_of(template))
         own = (content.subject, content.markdown, content.html, content.text, self._layout)
         self._placeholders = Placeholders(*(source for source in (*own, *known) if source is not None))
@@ -198,12 +199,7 @@ class _Builder:
     def _spliced_html(self, page: str, path: tuple[str, ...]) -> str:
         def fetch(name: str, in_line: bool) -> str:
             check_path(path, name)
-            template = self._known[name]
-            inner = (*path, name)
-            if template.markdown is None and template.html is None:
-                text = self._spliced_text(self._hide(template.text or "", label_of(name)), inner)
-                return escape(text.strip("\n"), quote=False).replace("\n", "<br>\n")
-            page = self._html(template.markdown, template.html, label_of(name), inner).strip("\n")
+            page = self._once(self._included_html, name, path)
             paragraph = _ONE_PARAGRAPH.fullmatch(page) if in_line else None
             return paragraph[1] if paragraph else page
 
@@ -212,14 +208,30 @@ class _Builder:
     def _spliced_text(self, text: str, path: tuple[str, ...]) -> str:
         def fetch(name: str, in_line: bool) -> str:
             check_path(path, name)
-            template = self._known[name]
-            inner = (*path, name)
-            if template.text is not None:
-                return self._spliced_text(self._hide(template.text, label_of(name)), inner).rstrip("\n")
-            page = self._html(template.markdown, template.html, label_of(name), inner)
-            return html_to_text(page, self._placeholders).rstrip("\n")
+            return self._once(self._included_text, name, path)
 
         return splice(text, self._placeholders, self._known, fetch)
+
+    def _once(self, make: Callable[[str, tuple[str, ...]], str], name: str, path: tuple[str, ...]) -> str:
+        """A template that is included often is made once."""
+        key = (make.__name__, name)
+        if key not in self._included:
+            self._included[key] = make(name, (*path, name))
+        return self._included[key]
+
+    def _included_html(self, name: str, path: tuple[str, ...]) -> str:
+        template = self._known[name]
+        if template.markdown is not None or template.html is not None:
+            return self._html(template.markdown, template.html, label_of(name), path).strip("\n")
+        text = self._spliced_text(self._hide(template.text or "", label_of(name)), path)
+        return escape(text.strip("\n"), quote=False).replace("\n", "<br>\n")
+
+    def _included_text(self, name: str, path: tuple[str, ...]) -> str:
+        template = self._known[name]
+        if template.text is not None:
+            return self._spliced_text(self._hide(template.text, label_of(name)), path).rstrip("\n")
+        page = self._html(template.markdown, template.html, label_of(name), path)
+        return html_to_text(page, self._placeholders).rstrip("\n")
 
 
 def _layout_of(definition: Definition, content: Content) -> tuple[str, str]:

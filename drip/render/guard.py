@@ -27,7 +27,7 @@ from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.nodes import EvalContext
 from jinja2.runtime import LoopContext, Macro
 from jinja2.visitor import NodeTransformer
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from drip.core.sandbox import Sandbox
 from drip.core.settings import UndefinedRule
@@ -108,9 +108,6 @@ def guarded_environment(*, html: bool, undefined: UndefinedRule) -> Sandbox:
     """The environment for templates that are not trusted."""
     environment = template_environment(html=html, undefined=undefined, kind=_GuardedSandbox)
     environment.optimized = False  # nothing is computed while compiling
-    environment.filters["join"] = _join
-    environment.filters["replace"] = _replace
-    environment.filters["round"] = _round
     for name in [name for name in environment.filters if name not in _FILTERS]:
         del environment.filters[name]
     for name, function in environment.filters.items():
@@ -260,18 +257,6 @@ def _turns(values: Iterable[Any], words: int) -> Iterator[Any]:
 
 
 @pass_eval_context
-def _join(eval_context: EvalContext, values: Iterable[Any], d: Any = "") -> str:
-    """Jinja2's `join`, of texts and numbers only, and measured before it is made."""
-    items = [item if isinstance(item, str) else _as_text(item) for item in values]
-    size = sum(map(len, items)) + len(str(d)) * len(items)
-    if size > LONGEST_OUTPUT:
-        raise SecurityError("a text that is too long")
-    if not eval_context.autoescape:
-        return str(d).join(items)
-    return escape(d).join(items)
-
-
-@pass_eval_context
 def _concatenate(eval_context: EvalContext, values: list[Any]) -> str:
     """`a ~ b`: with autoescape, safe if any is, as Jinja2's own."""
     items = [item if isinstance(item, str) else _as_text(item) for item in values]
@@ -286,16 +271,3 @@ def _as_text(value: Any) -> str:
     if isinstance(value, (list, tuple, dict)):
         raise SecurityError("a list within a list can't be joined")
     return str(value)
-
-
-def _replace(value: Any, old: str, new: str, count: int = -1) -> str:
-    """`str.replace`, measured before it is made; what comes out is escaped like any text."""
-    text, old, new = _as_text(value), str(old), str(new)
-    times = text.count(old) if count < 0 else min(int(count), text.count(old))
-    if len(text) + times * len(new) > LONGEST_OUTPUT:
-        raise SecurityError("a text that is too long")
-    return "".join(text).replace(old, new, count)
-
-
-def _round(value: float, precision: int = 0) -> float:
-    return round(float(value), max(-12, min(int(precision), 12)))

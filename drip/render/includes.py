@@ -52,6 +52,8 @@ def splice(
         RenderFailed: a name is not known, or not written as one.
     """
 
+    size = len(text)
+
     def replace(word: re.Match[str]) -> str:
         tag = placeholders.tag(word)
         if tag.word != "include":
@@ -60,14 +62,13 @@ def splice(
         if name is None:
             return ""
         in_line = not _alone(text, word)
-        inner = _scoped(fetch(name, in_line), placeholders, tag)
         nonlocal size
+        inner = _scoped(fetch(name, in_line), placeholders, tag)
         size += len(inner)
         if size > LARGEST:
             raise RenderFailed(f"{tag.template}, line {tag.line}: what is included gets too long")
         return inner
 
-    size = len(text)
     return placeholders.word.sub(replace, text)
 
 

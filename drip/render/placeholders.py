@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from bisect import bisect_right
+from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -37,11 +37,11 @@ class Lines:
 
     def find(self, line: int) -> tuple[Tag, int] | None:
         """The tag on a line of the restored source and the line it was written on; None when there is no tag."""
-        index = bisect_right(self.starts, line) - 1
+        index = bisect_left(self.starts, line) - 1
         if index < 0:
             return None
+        # A line break is put behind a tag's opener: what is in the tag starts one line below it.
         tag = self.tags[index]
-        # A line break is put behind a tag's opener, so what is in the tag starts one line below.
         inside = max(0, line - self.starts[index] - 1)
         return tag, tag.line + min(inside, tag.source.count("\n"))
 
