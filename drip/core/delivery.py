@@ -101,10 +101,12 @@ def retry_wait(rule: RetryRule, attempts: int, *, jitter: float, greylisted: boo
     """
     if attempts >= rule.attempts:
         return None
-    # The exponent is bounded: a factor to the power of a large count overflows a float.
-    seconds = min(rule.first.total_seconds() * rule.factor ** min(attempts - 1, 64), rule.longest.total_seconds())
-    wait = timedelta(seconds=seconds * (1 + 0.2 * jitter))
-    return max(wait, GREYLIST_WAIT) if greylisted and attempts == 1 else wait
+    wait = rule.first.total_seconds()
+    longest = rule.longest.total_seconds()
+    for _ in range(attempts - 1):  # not a power: a float's overflow is an error, a product's is not
+        wait = min(wait * rule.factor, longest)
+    spread = timedelta(seconds=min(wait * (1 + 0.2 * jitter), longest))
+    return max(spread, GREYLIST_WAIT) if greylisted else spread
 
 
 BREAKER_WINDOW = 50

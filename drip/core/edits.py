@@ -42,14 +42,11 @@ def next_step(order: Sequence[str], live: Collection[str], *, last: str | None, 
     return next((key for key in order[start:] if key in live and key not in handled), None)
 
 
-SCHEDULE_FIELDS = ("delay_from", "timezone", "send_window")
-"""Settings of a sequence that move the times of everybody in it."""
-
-
 def same_schedule(before: EmailSequence, after: EmailSequence, old: Step, new: Step) -> bool:
     """Whether a step that people wait for keeps its time."""
     return (
-        all(getattr(before, name) == getattr(after, name) for name in SCHEDULE_FIELDS)
+        before.delay_from is after.delay_from
+        and before.timezone == after.timezone
         and old.delay == new.delay
         and old.at == new.at
         and before.window_of(old) == after.window_of(new)
