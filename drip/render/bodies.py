@@ -14,7 +14,7 @@ from drip.core.sequence import Definition, Source, Step, Template
 from drip.errors import RenderFailed, did_you_mean
 from drip.render.includes import check_path, included_names, splice
 from drip.render.markdown import markdown_to_html
-from drip.render.page import before_body_end, built_in_layout, inline_css, is_document, settle
+from drip.render.page import before_body_end, built_in_layout, inline_css, is_document, settle, with_body
 from drip.render.placeholders import Placeholders, Restored
 from drip.render.tags import Tag, TagKind, normalize
 from drip.render.text import html_to_text
@@ -46,6 +46,8 @@ class Sources:
 
     subject: Restored
     text: Restored
+    text_footer: bool
+    """The text has no link for unsubscribing and gets the footer."""
     html: Restored | None
     """None: text alone."""
 
@@ -128,31 +130,29 @@ class _Builder:
     def build(self) -> Sources:
         content = self._content
         subject = self._spliced_text(self._hide(content.subject, content.subject_label), ())
-        if content.markdown is None and content.html is None:
-            return Sources(self._restored(subject), self._text_part(content.text or ""), None)
-        body = self._html(content.markdown, content.html, content.label, ())
-        if content.text is None:
-            text = self._with_text_footer(html_to_text(body, self._placeholders))
-            text_part = self._placeholders.restore(text, keep_marks=False)
+        body = None
+        if content.markdown is not None or content.html is not None:
+            body = self._html(content.markdown, content.html, content.label, ())
+        own_text = content.text if content.text is not None or body is not None else ""
+        if own_text is not None:
+            text = self._spliced_text(self._hide(own_text, content.label), ()).rstrip("\n")
         else:
-            text_part = self._text_part(content.text)
-        return Sources(self._restored(subject), text_part, self._html_part(body))
+            text = html_to_text(body or "", self._placeholders)
+        return Sources(
+            subject=self._placeholders.restore(subject, keep_marks=True),
+            text=self._placeholders.restore(text, keep_marks=own_text is not None),
+            text_footer=not self._has_link(text),
+            html=None if body is None else self._html_part(body),
+        )
 
     def _hide(self, source: str, label: str) -> str:
         source = normalize(source)
         self._parse(source, label)
         return self._placeholders.hide(source, label)
 
-    def _restored(self, text: str) -> Restored:
-        return self._placeholders.restore(text, keep_marks=True)
-
-    def _text_part(self, source: str) -> Restored:
-        text = self._spliced_text(self._hide(source, self._content.label), ())
-        return self._restored(self._with_text_footer(text.rstrip("\n") + "\n"))
-
     def _html_part(self, body: str) -> Restored:
         page = before_body_end(body, self._footer(body)) if is_document(body) else self._in_layout(body)
-        settled = settle(page, self._placeholders)
+        settled = settle(with_body(page), self._placeholders)
         inlined = inline_css(settled)
         lost = self._placeholders.lost(settled, inlined)
         if lost is not None:
@@ -180,14 +180,14 @@ class _Builder:
             raise RenderFailed(f"{label} has no {{{{ content }}}}", "put it where the body belongs")
         return page
 
-    def _with_text_footer(self, text: str) -> str:
-        return text + self._footer(text)
+    def _footer(self, page: str) -> str:
+        """The word for the footer, or nothing when the page has a link for unsubscribing."""
+        return (
+            "" if self._has_link(page) else self._placeholders.add(Tag(_FOOTER, TagKind.EXPRESSION, "", "footer", 1, 0))
+        )
 
-    def _footer(self, text: str) -> str:
-        """The word for the footer, or nothing when the text has a link for unsubscribing."""
-        if _UNSUBSCRIBE.search(self._placeholders.reveal(text)):
-            return ""
-        return self._placeholders.add(Tag(_FOOTER, TagKind.EXPRESSION, "", "footer", 1, 0))
+    def _has_link(self, text: str) -> bool:
+        return _UNSUBSCRIBE.search(self._placeholders.reveal(text)) is not None
 
     def _html(self, markdown: str | None, html: str | None, label: str, path: tuple[str, ...]) -> str:
         """A body with hidden tags, what it includes spliced in."""

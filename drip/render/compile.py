@@ -59,6 +59,8 @@ class CompiledStep:
     reply_to: Address | None
     subject: Part
     text: Part
+    text_footer: bool
+    """The text has no link for unsubscribing of its own."""
     html: Part | None
     fixed_headers: tuple[tuple[str, str], ...]
     """Those that are the same for all."""
@@ -87,13 +89,15 @@ class CompiledStep:
         if self.html is not None:
             footer = footer_html(link, self.postal_address, language)
             html = self.html.render({**scope, "drip_footer": Markup(footer)})
-        scope["drip_footer"] = footer_text(link, self.postal_address, language)
+        text = self.text.render(scope).rstrip("\n") + "\n"
+        if self.text_footer:
+            text += footer_text(link, self.postal_address, language)
         return Message(
             sender=self.sender,
             reply_to=self.reply_to,
             to=recipient.to,
             subject=subject,
-            text=self.text.render(scope),
+            text=text,
             html=html,
             message_id=f"<{recipient.delivery_token}@{self.sender.domain}>",
             date=now,
@@ -143,6 +147,7 @@ def compile_step(definition: Definition, step: Step, settings: Settings, *, trus
         reply_to=step.reply_to or sequence.reply_to or settings.reply_to,
         subject=compiler.part(sources.subject, content.subject_label),
         text=compiler.part(sources.text, content.label),
+        text_footer=sources.text_footer,
         html=None if sources.html is None else compiler.part(sources.html, content.label, html=True),
         fixed_headers=_fixed_headers(definition, step, settings, sender),
         own_headers=tuple((name, _header_part(name, value, step, compiler)) for name, value in step.headers),

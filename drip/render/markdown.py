@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock
+from markdown_it.rules_block import StateBlock, html_block
 from markdown_it.rules_inline import StateInline
 
 from drip.render.lists import join_lists
@@ -36,6 +36,7 @@ def _parser() -> MarkdownIt:
     parser.block.ruler.before(
         "table", "tags", _tags_line, {"alt": ["paragraph", "reference", "blockquote", "list", "tags"]}
     )
+    parser.block.ruler.at("html_block", _html_block, {"alt": ["paragraph", "reference", "blockquote"]})
     parser.inline.ruler.before("autolink", "tag_link", _tag_link)
     parser.add_render_rule("tags", _render_tags)
     return parser
@@ -54,6 +55,15 @@ def _tags_line(state: StateBlock, start_line: int, end_line: int, silent: bool) 
     token.map = [start_line, start_line + 1]
     state.line = start_line + 1
     return True
+
+
+def _html_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    """As CommonMark's, but `<{{ url }}>` alone on its line is no element."""
+    placeholders: Placeholders = state.env["placeholders"]
+    angled = _ANGLED.match(state.src, state.bMarks[start_line] + state.tShift[start_line])
+    if angled is not None and placeholders.word.fullmatch(angled[1]):
+        return False
+    return html_block(state, start_line, end_line, silent)
 
 
 def _tag_link(state: StateInline, silent: bool) -> bool:

@@ -33,6 +33,23 @@ def before_body_end(page: str, addition: str) -> str:
     return page + addition if end is None else page[: end.start()] + addition + page[end.start() :]
 
 
+def with_body(page: str) -> str:
+    """A page that has its `<body>` written out.
+
+    A parser would open it at the first element, behind the comments that hidden blocks become.
+    """
+    places: dict[str, int] = {}
+    for part in scan(page):
+        if isinstance(part, Element) and part.name in ("html", "head", "body"):
+            places.setdefault(f"/{part.name}" if part.closing else part.name, part.end)
+    if "body" in places:
+        return page
+    if "html" not in places and "head" not in places:
+        return f"<!doctype html><html><head></head><body>{page}</body></html>"
+    place = places.get("/head", places.get("html", 0))
+    return f"{page[:place]}<body>{page[place:]}"
+
+
 def settle(page: str, placeholders: Placeholders) -> str:
     """Write hidden tags so that an HTML parser leaves them where they are.
 

@@ -68,7 +68,9 @@ class Placeholders:
         self.word = re.compile(word)
         """A hidden tag's word; group 1 is what `tag` takes."""
         self._written = re.compile(rf"<!--:{word}:-->|{word}=\"\"|{word}")
-        self._alone = re.compile(rf"^[ \t]*((?:(?:<!--:)?{word}(?::-->)?[ \t]*)+)\n", re.MULTILINE)
+        self._alone = re.compile(
+            rf"(^|<pre[^>]*>(?:<code[^>]*>)?)[ \t]*((?:(?:<!--:)?{word}(?::-->)?[ \t]*)+)\n", re.MULTILINE
+        )
 
     def hide(self, source: str, template: str) -> str:
         """The source with a word in place of every tag."""
@@ -142,8 +144,8 @@ class Placeholders:
         if any(tag.kind is TagKind.EXPRESSION or tag.word in _WRITERS for tag in tags):
             return line[0]
         if keep_marks:
-            return "".join(word[0] for word in words)
-        return "".join(self.add(_without_marks(tag)) for tag in tags)
+            return line[1] + "".join(word[0] for word in words)
+        return line[1] + "".join(self.add(_without_marks(tag)) for tag in tags)
 
 
 def _without_marks(tag: Tag) -> Tag:
