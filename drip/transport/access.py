@@ -68,9 +68,18 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
         Unusable: the file can't be read, or holds no certificate.
     """
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         raise Unusable(misconfigured(f"smtp.ca_file {ca_file} can't be used: {describe(error)}")) from error
+    context.sslsocket_class = _TidySocket
+    return context
+
+
+class _TidySocket(ssl.SSLSocket):
+    """Closes itself where the ssl module forgets to: when the other side resets before the handshake."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def read_oauth2(file: Path) -> dict[str, str]:

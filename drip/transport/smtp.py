@@ -27,6 +27,7 @@ from drip.transport.answers import (
     in_step,
     misconfigured,
 )
+from drip.transport.door import LOGIN_PAUSE, Door
 
 DOT_TIMEOUT = timedelta(seconds=600)
 """RFC 5321, section 4.5.3.2.6: an answer given up on too early is a second copy, or an unknown."""
@@ -53,6 +54,8 @@ class Habits:
     """One unused for longer is tried with NOOP first."""
     messages: int = MESSAGES_PER_CONNECTION
     """After so many the connection is closed."""
+    login_pause: timedelta = LOGIN_PAUSE
+    """After a refused login no session of the transport tries again for so long."""
 
 
 class SmtpTransport:
@@ -65,6 +68,7 @@ class SmtpTransport:
         self._habits = habits or Habits()
         self._monotonic = monotonic
         self._access: Access | None = None
+        self._door = Door(self._habits.login_pause, monotonic)
 
     @property
     def connections(self) -> int:
@@ -73,7 +77,7 @@ class SmtpTransport:
 
     def session(self) -> SmtpSession:
         """A new session for one thread; nothing is opened before the first message."""
-        return SmtpSession(self._connect, self._habits, self._monotonic)
+        return SmtpSession(lambda: self._door.enter(self._connect), self._habits, self._monotonic)
 
     def _connect(self) -> Any:
         from drip.transport import wire  # yagmail takes 100 ms to import; needed only when something is sent
@@ -84,6 +88,7 @@ class SmtpTransport:
                 self._access = prepare(self._settings)
             return wire.connect(self._settings, self._access, progress)
         except (OSError, ValueError) as error:
+            self._access = None  # a file may be another one by the next time
             raise Unusable(self._failure(progress.stage, error)) from error
 
     def _failure(self, stage: Stage, error: Exception) -> Outcome:

@@ -160,7 +160,7 @@ class Channel:
     def _bytewise(self, octets: bytes) -> None:
         for octet in octets:
             self.write(bytes([octet]))
-            self._stopping.wait(0.002)
+            self._stopping.wait(0.0002)
 
     def _endless(self) -> None:
         self.write(b"250-")

@@ -6,6 +6,7 @@ import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -105,6 +106,35 @@ def test_a_wrong_password_is_tried_once_and_named(
         "the server refused the login (535 5.7.8 wrong user or password): check smtp.user and smtp.password"
     )
     assert (len(server.logins), server.connections) == (1, 1)
+
+
+def test_four_sessions_with_a_wrong_password_are_one_failed_login_in_five_minutes(
+    serve: Serve, authority: Authority, certificate: Certificate
+) -> None:
+    server = serve("auth=delay 0.1", features=features(Security.TLS), certificate=certificate)
+    now = [0.0]
+    settings = settings_for(server.port, security=Security.TLS, user=USER, password="wrong", ca_file=authority.file)
+    transport = SmtpTransport(settings, monotonic=lambda: now[0])
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(lambda _: attempt(transport.session()), range(8)))
+    assert {(outcome.kind, outcome.code) for outcome in outcomes} == {(Kind.MISCONFIGURED, 535)}
+    assert len(server.logins) == 1
+    now[0] = 299.0
+    assert attempt(transport.session()).kind is Kind.MISCONFIGURED
+    assert len(server.logins) == 2
+
+
+def test_sessions_that_wait_for_a_server_that_is_down_share_the_answer(serve: Serve) -> None:
+    server = serve("banner#1=delay 0.3", "banner=reply 554 5.3.2 closed")
+    transport = SmtpTransport(settings_for(server.port, timeout=timedelta(seconds=0.1)))
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(lambda _: attempt(transport.session()), range(4)))
+    assert {outcome.kind for outcome in outcomes} == {Kind.DOWN}
+    assert server.connections < 4
+    server.script()
+    session = transport.session()
+    assert attempt(session).kind is Kind.SENT
+    session.close()
 
 
 @pytest.mark.parametrize("offers_plain_login", [False, True])
