@@ -27,6 +27,7 @@ from drip.files.disk import FileTrouble, read_file
 from drip.files.environment import fill
 from drip.files.reader import Document, Section, section_of
 from drip.files.servers import base_url, database_url, file_path
+from drip.files.tree import ListNode
 
 FILE_NAME = "drip.yaml"
 
@@ -143,6 +144,6 @@ def _authorized_domains(section: Section, sender: Address | None) -> frozenset[s
     if not section.has("authorized_domains"):
         return own
     listed = frozenset(section.texts("authorized_domains", values.domain, "a list of domains"))
-    for missing in own - listed:
+    for missing in own - listed if isinstance(section.get("authorized_domains"), ListNode) else ():
         section.error("authorized_domains", f"the domain of `from`, {missing}, is not among them", f"add {missing}")
     return listed | own

@@ -49,9 +49,10 @@ def read_smtp(config: Section, folder: Path, *, needed: bool) -> SmtpSettings | 
     )
     if needed:
         section.require("host", "write host: smtp.example.com")
-    _check_login(section)
-    if settings.security is Security.NONE and settings.host:
+    if settings.security is Security.NONE:
         _check_plain(section, settings)
+    else:
+        _check_login(section)
     return settings if settings.host else None
 
 
@@ -83,7 +84,7 @@ def _check_plain(section: Section, settings: SmtpSettings) -> None:
     if login is not None:
         hint = "write security: starttls or security: tls"
         section.error(login, "a password never goes over a plain connection", hint)
-    if not is_loopback(settings.host) and not settings.allow_plaintext:
+    if settings.host and not is_loopback(settings.host) and not settings.allow_plaintext:
         hint = "write security: starttls, or allow_plaintext: true if the network is yours"
         section.error("security", f"mail to {settings.host} would cross the network in the clear", hint)
 

@@ -70,15 +70,8 @@ def check_variables(sequence: Section, declared: Mapping[str, Variable], uses: I
             hint = suggest(name, declared, listing=False) or f"declare it: variables: {{{name}: {{default: …}}}}"
             sequence.document.warn(place, where, f"the variable {name!r} is not declared", hint)
         used.add(name)
+    keys = {key.text: key for key, _ in sequence.entries("variables", "names")}
     for name in declared:
         # `timezone` is read by the schedule, not by a template.
-        if name not in used and name not in FILLED_BY_DRIP | {"timezone"}:
-            key, _ = _entry(sequence, name)
-            sequence.document.warn(key, f"{sequence.path('variables')}.{name}", "nothing uses it")
-
-
-def _entry(sequence: Section, name: str) -> tuple[Scalar, Node]:
-    for key, node in sequence.entries("variables", "names"):
-        if key.text == name:
-            return key, node
-    raise KeyError(name)
+        if name in keys and name not in used and name not in FILLED_BY_DRIP | {"timezone"}:
+            sequence.document.warn(keys[name], f"{sequence.path('variables')}.{name}", "nothing uses it")

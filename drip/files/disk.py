@@ -29,12 +29,11 @@ def read_file(path: Path, root: Path | None = None) -> bytes:
     try:
         if root is not None and not is_inside(path, root):
             raise FileTrouble("it is a link that leads out of the project's folder", "put the file itself here")
-        # A named pipe would block for ever when opened for reading.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                raise FileTrouble("it is not a file" if not stat.S_ISDIR(mode) else "it is a folder, not a file")
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            raise FileTrouble("it is a folder, not a file" if stat.S_ISDIR(mode) else "it is not a file")
+        # Without blocking: it may have become a named pipe meanwhile.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             raw = file.read(LARGEST + 1)
     except FileNotFoundError:
         missing = "it is a link to a file that does not exist" if path.is_symlink() else "there is no such file"

@@ -22,6 +22,8 @@ Kind = Literal["html", "markdown", "text", "subject", "layout"]
 
 CLIPPED = 102 * 1024
 """Octets of HTML beyond which Gmail hides the rest of a message, its unsubscribe link with it."""
+LARGEST_SOURCE = 512 * 1024
+"""Octets of one content; as much as one that is rendered may have."""
 LONG_SUBJECT = 78
 """Characters that fit into one header line (RFC 5322, section 2.1.1)."""
 
@@ -80,9 +82,17 @@ def use_of(source: str, name: str) -> tuple[int, int]:
 
 @lru_cache(maxsize=256)
 def _inspect(source: str, kind: Kind) -> Inspection:
-    from drip.render.lint import inspect_template  # Jinja2: not for those who only read drip.yaml
+    from drip.render.lint import Finding, Inspection, inspect_template  # with Jinja2: not for readers of drip.yaml
 
-    return inspect_template(source, kind)
+    if len(source.encode()) > LARGEST_SOURCE:
+        message, hint = f"it is larger than {LARGEST_SOURCE // 1024} KB", "Gmail clips what is over 102 KB"
+        return Inspection((Finding(1, 1, Severity.ERROR, message, hint),), frozenset(), frozenset())
+    try:
+        return inspect_template(source, kind)
+    # Jinja2 hands numbers on to Python, which refuses those with thousands of digits.
+    except ValueError as error:
+        message = f"the template can't be compiled: {error}"
+        return Inspection((Finding(1, 1, Severity.ERROR, message, None),), frozenset(), frozenset())
 
 
 def _mail_warnings(source: str, kind: Kind) -> list[tuple[int, str, str | None]]:

@@ -6,6 +6,7 @@ file says; a value that is wrong is reported once and is then as if it were left
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 from drip.core.durations import format_duration, parse_duration
 from drip.errors import Problem, Severity, did_you_mean
 from drip.files.tree import (
+    LARGEST,
     MOST_PROBLEMS,
     ListNode,
     MappingNode,
@@ -27,6 +29,9 @@ from drip.files.tree import (
     read_tree,
     resolve,
 )
+
+LONGEST_VALUE = 4096
+"""Characters of a value that is not content."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
@@ -48,16 +53,17 @@ class Document:
     """Relative to the project's folder."""
     lines: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    _counts: Counter[Severity] = field(default_factory=Counter)
 
     @property
     def full(self) -> bool:
         """Whether so much is wrong that more would not help."""
-        return len(self.problems) > MOST_PROBLEMS
+        return self._counts[Severity.ERROR] > MOST_PROBLEMS
 
     @property
     def failed(self) -> bool:
         """Whether an error was found."""
-        return any(problem.severity is Severity.ERROR for problem in self.problems)
+        return self._counts[Severity.ERROR] > 0
 
     def report(
         self,
@@ -67,12 +73,13 @@ class Document:
         hint: str | None = None,
         severity: Severity = Severity.ERROR,
     ) -> None:
-        """Keep one problem; beyond a hundred only says that there are more."""
-        if self.full:
+        """Keep one problem; beyond a hundred of a kind only says that there are more."""
+        self._counts[severity] += 1
+        if self._counts[severity] > MOST_PROBLEMS + 1:
             return
         line, column = place if isinstance(place, tuple) else (place.line, place.column)
-        if len(self.problems) == MOST_PROBLEMS:
-            where, message, hint, severity = "", "and more; these are the first hundred problems", None, Severity.ERROR
+        if self._counts[severity] > MOST_PROBLEMS:
+            where, message, hint = "", f"and more: these are the first hundred {severity}s", None
         self.problems.append(Problem(self.path, line, column, where, message, hint, severity))
 
     def warn(self, place: Node | tuple[int, int], where: str, message: str, hint: str | None = None) -> None:
@@ -194,7 +201,7 @@ class Section:
 
     def text(self, key: str) -> str | None:
         """Text; numbers and truth values must be quoted."""
-        return self.parsed(key, str)
+        return self.parsed(key, str, longest=LARGEST)
 
     def parsed(
         self,
@@ -204,6 +211,7 @@ class Section:
         wanted: str = "text",
         numbers: bool = False,
         secret: bool = False,
+        longest: int = LONGEST_VALUE,
     ) -> T | None:
         """What `parse` makes of a text; its ValueError becomes a problem.
 
@@ -211,12 +219,16 @@ class Section:
             wanted: what the key wants, in words.
             numbers: whether a plain number is taken as it is written.
             secret: whether the value must not be repeated in a problem.
+            longest: characters.
         """
         node = self.get(key)
         if node is None or _is_null(node):
             return None
         text = self._text_of(key, node, wanted, numbers=numbers, secret=secret)
         if text is None:
+            return None
+        if len(text) > longest:
+            self.error(key, f"it is longer than {longest:,} characters")
             return None
         try:
             return parse(text)
@@ -309,7 +321,9 @@ class Section:
         """Keys and values of a mapping whose keys are free."""
         node = self.get(key)
         if isinstance(node, MappingNode):
-            yield from node.entries.values()
+            for entry in node.entries.values():
+                if not self.document.full:
+                    yield entry
         elif node is not None and not _is_null(node):
             self.error(key, f"found {describe(node)}, wanted {wanted}")
 
@@ -318,7 +332,7 @@ class Section:
         node = self.get(key)
         if isinstance(node, ListNode):
             for index, item in enumerate(node.items):
-                if not _broken(item):
+                if not _broken(item) and not self.document.full:
                     yield f"{self.path(key)}[{index}]", item
         elif node is not None and not _is_null(node):
             self.error(key, f"found {describe(node)}, wanted {wanted}", "write it as a list: [ … ], or lines with `- `")

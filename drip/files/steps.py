@@ -13,7 +13,7 @@ from drip.files.declared import Use
 from drip.files.inspection import Inspected, Kind, inspect, use_of
 from drip.files.reader import BadValue, Section, quote, suggest, text_of
 from drip.files.templates import Library, template_name
-from drip.files.tree import ListNode, Node, Scalar
+from drip.files.tree import ListNode, MappingNode, Node, Scalar
 
 STEP_KEYS = (
     "id", "delay", "subject", "template", "body", "html", "text", "at", "when", "send_window", "from", "reply_to",
@@ -21,6 +21,9 @@ STEP_KEYS = (
 )  # fmt: skip
 WINDOW_KEYS = ("days", "hours")
 CONTENT_KEYS = ("template", "body", "html", "text")
+
+MOST_HEADERS = 50
+"""Extra headers of one step."""
 
 _KINDS: Mapping[str, Kind] = {"subject": "subject", "body": "markdown", "html": "html", "text": "text"}
 
@@ -121,12 +124,15 @@ def _headers(section: Section) -> list[tuple[str, str]]:
             name = values.header_name(key.text)
             if name.lower() in found:
                 raise BadValue(f"the header is there twice, as {found[name.lower()][0]}", "keep one of them")
-            place = node
+            place = node if not isinstance(node, Scalar) or node.text else key
             value = values.header_value(text_of(node))
         except BadValue as error:
             section.document.report(place, where, str(error), error.hint)
             continue
         found[name.lower()] = (name, value)
+    if len(found) > MOST_HEADERS:
+        section.error("headers", f"there are {len(found)} headers, more than {MOST_HEADERS}")
+        return []
     return list(found.values())
 
 
@@ -195,11 +201,12 @@ def _included(section: Section, key: str, found: Inspected, library: Library) ->
 
 def _header_variables(section: Section, name: str, value: str) -> list[Use]:
     where = f"{section.path('headers')}.{name}"
-    entry = next((pair for pair in section.entries("headers", "headers") if pair[0].text == name), None)
-    if entry is None or not isinstance(entry[1], Scalar):
+    headers = section.get("headers")
+    scalar = headers.entries[name][1] if isinstance(headers, MappingNode) else None
+    if not isinstance(scalar, Scalar):
         return []
-    found = inspect(section.document, value, "text", scalar=entry[1], where=where)
-    return [(variable, (entry[1].line, entry[1].column), where) for variable in sorted(found.variables)]
+    found = inspect(section.document, value, "text", scalar=scalar, where=where)
+    return [(variable, (scalar.line, scalar.column), where) for variable in sorted(found.variables)]
 
 
 def expression_uses(section: Section, key: str, source: str) -> list[Use]:

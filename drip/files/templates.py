@@ -12,7 +12,7 @@ from drip.errors import Problem
 from drip.files.disk import FileTrouble, is_inside, list_folder, read_file
 from drip.files.inspection import Inspected, Kind, inspect
 from drip.files.reader import Document, quote, section_of, suggest
-from drip.files.tree import Node, Scalar, TreeProblem, decode
+from drip.files.tree import Node, Scalar, TreeProblem, decode, place_of
 
 FRONT_MATTER_KEYS = ("subject", "layout")
 SUFFIXES = (".md", ".html", ".txt")
@@ -225,11 +225,10 @@ class _Reading:
         return text, None if document.failed else found
 
     def _remember_includes(self, document: Document, name: str, found: Inspected, body: str, offset: int) -> None:
-        lines = body.split("\n")
         for included in found.includes:
-            row = next((index for index, line in enumerate(lines) if included in line), None)
-            place = (offset + row + 1, lines[row].index(included) + 1) if row is not None else (offset + 1, 1)
-            self.places[(name, included)] = (document.path, *place)
+            tag = re.search(rf"""include\b[^%]*?["']({re.escape(included)})["']""", body)
+            line, column = place_of(body, tag.start(1)) if tag is not None else (1, 1)
+            self.places[(name, included)] = (document.path, line + offset, column)
 
     def _check_includes(self, names: set[str]) -> None:
         for (user, included), place in self.places.items():

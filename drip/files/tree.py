@@ -346,6 +346,10 @@ def _translate(error: yaml.YAMLError, text: str) -> TreeProblem:
     if "cannot start any token" in problem:
         message = f"a value can't begin with {_character(text, line, column)!r}"
         return TreeProblem(line, column, message, "put the value in quotes")
+    if "did not find expected ','" in problem and "${" in _row(text, line):
+        return TreeProblem(
+            line, column, "the braces here are read as YAML's", "put ${NAME} in quotes inside of { } or [ ]"
+        )
     for known, message, hint in _PLAIN_WORDS:
         if known in problem:
             return TreeProblem(line, column, message, hint)
@@ -354,6 +358,9 @@ def _translate(error: yaml.YAMLError, text: str) -> TreeProblem:
 
 
 def _character(text: str, line: int, column: int) -> str:
+    return _row(text, line)[column - 1 : column]
+
+
+def _row(text: str, line: int) -> str:
     lines = text.split("\n")
-    row = lines[line - 1] if 0 < line <= len(lines) else ""
-    return row[column - 1 : column]
+    return lines[line - 1] if 0 < line <= len(lines) else ""

@@ -1,0 +1,387 @@
+"""drip.yaml: what a good one is read as, and a table of bad ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from drip.core.address import Address
+from drip.core.delivery import RetryRule
+from drip.core.settings import (
+    Limits,
+    OnUnknown,
+    Ramp,
+    Rate,
+    Security,
+    Settings,
+    SmtpSettings,
+    TransportKind,
+    UndefinedRule,
+    UnsubscribeScope,
+    WebhookEndpoint,
+)
+from drip.errors import FilesInvalid, Invalid
+from drip.files.config import find_config, load_settings
+from tests.files.projects import place, write
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+FROM = "from: Ana <ana@example.com>\n"
+WHOLE = """\
+database: postgresql://drip:${PGPASSWORD}@db/drip
+sequences: mails
+from: Ana de Mi Empresa <hola@miempresa.com>
+reply_to: soporte@miempresa.com
+authorized_domains: [miempresa.com, Émpresa.es]
+timezone: Europe/Madrid
+base_url: https://mail.miempresa.com/
+postal_address: Calle Mayor 1, Madrid
+undefined: error
+project: newsletter
+feedback_id: miempresa
+unsubscribe_scope: sequence
+transport: smtp
+outbox: /var/mail/out
+smtp:
+  host: smtp.example.com
+  port: ${PORT:-2525}
+  security: tls
+  user: apikey
+  password: ${SMTP_PASSWORD}
+  connections: 8
+  timeout: 1m 30s
+  ca_file: ca.pem
+  envelope_from: bounces+{token}@miempresa.com
+limits:
+  rate: 14/s
+  per_day: 50000
+  ramp: {start: 50, factor: 1.5, until: 50000}
+  per_domain: {gmail.com: 20/s, example.org: 600/m}
+retry: {attempts: 5, first: 2m, factor: 2, max: 1h}
+on_unknown: assume_sent
+stale_after: null
+webhooks:
+  - {url: "https://app.miempresa.com/hooks", secret: "${HOOK}", events: [sequence.completed]}
+  - {url: "http://localhost:3000/", secret: ["${HOOK}", "${HOOK}"]}
+webhooks_allow_private: true
+inbound:
+  address: bounces@miempresa.com
+  maildir: bounces
+  providers: {mailgun: key, ses: {topic: arn}}
+"""
+ENVIRON = {"PGPASSWORD": "secret", "SMTP_PASSWORD": "012345", "HOOK": SECRET}
+
+
+def settings(folder: Path, text: str, environ: dict[str, str] | None = None) -> Settings:
+    return load_settings(write(folder, {"drip.yaml": text}) / "drip.yaml", environ or {})
+
+
+def test_a_file_with_every_key(tmp_path: Path) -> None:
+    project = tmp_path / "proj"
+    assert settings(project, WHOLE, ENVIRON) == Settings(
+        folder=project,
+        path=project / "drip.yaml",
+        sender=Address("hola@miempresa.com", "Ana de Mi Empresa"),
+        project="newsletter",
+        database="postgresql://drip:secret@db/drip",
+        sequences=project / "mails",
+        reply_to=Address("soporte@miempresa.com"),
+        authorized_domains=frozenset({"miempresa.com", "xn--mpresa-9ua.es"}),
+        timezone=ZoneInfo("Europe/Madrid"),
+        base_url="https://mail.miempresa.com",
+        postal_address="Calle Mayor 1, Madrid",
+        undefined=UndefinedRule.ERROR,
+        feedback_id="miempresa",
+        unsubscribe_scope=UnsubscribeScope.SEQUENCE,
+        transport=TransportKind.SMTP,
+        outbox=Path("/var/mail/out"),
+        smtp=SmtpSettings(
+            host="smtp.example.com",
+            port=2525,
+            security=Security.TLS,
+            user="apikey",
+            password="012345",
+            connections=8,
+            timeout=timedelta(seconds=90),
+            ca_file=project / "ca.pem",
+            envelope_from="bounces+{token}@miempresa.com",
+        ),
+        limits=Limits(
+            rate=Rate(14, timedelta(seconds=1)),
+            per_day=50_000,
+            ramp=Ramp(50, 1.5, 50_000),
+            per_domain={
+                "gmail.com": Rate(20, timedelta(seconds=1)),
+                "example.org": Rate(600, timedelta(minutes=1)),
+            },
+        ),
+        retry=RetryRule(attempts=5, first=timedelta(minutes=2), factor=2.0, longest=timedelta(hours=1)),
+        on_unknown=OnUnknown.ASSUME_SENT,
+        stale_after=None,
+        webhooks=(
+            WebhookEndpoint("https://app.miempresa.com/hooks", (SECRET,), frozenset({"sequence.completed"})),
+            WebhookEndpoint("http://localhost:3000/", (SECRET, SECRET)),
+        ),
+        webhooks_allow_private=True,
+        inbound={
+            "address": "bounces@miempresa.com",
+            "maildir": project / "bounces",
+            "providers": {"mailgun": "key", "ses": {"topic": "arn"}},
+        },
+    )
+
+
+def test_the_defaults(tmp_path: Path) -> None:
+    project = tmp_path / "my-mails"
+    assert settings(project, FROM) == Settings(
+        folder=project,
+        path=project / "drip.yaml",
+        sender=Address("ana@example.com", "Ana"),
+        project="my-mails",
+        database=f"sqlite:///{project}/drip.db",
+        sequences=project / "sequences",
+        outbox=project / "outbox",
+        authorized_domains=frozenset({"example.com"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("sqlite:///drip.db", "sqlite:///{folder}/drip.db"),
+        ("sqlite:///data/../x.db", "sqlite:///{folder}/x.db"),
+        ("sqlite:////var/lib/drip.db", "sqlite:////var/lib/drip.db"),
+        ("postgres://drip@db:5433/drip", "postgresql://drip@db:5433/drip"),
+    ],
+)
+def test_databases(tmp_path: Path, written: str, read: str) -> None:
+    assert settings(tmp_path, f"{FROM}database: {written}").database == read.format(folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("smtp", "security"),
+    [
+        ("{host: localhost, security: none}", Security.NONE),
+        ("{host: 127.0.0.1, security: none}", Security.NONE),
+        ("{host: '::1', security: none}", Security.NONE),
+        ("{host: relay.example.com, security: none, allow_plaintext: true}", Security.NONE),
+        ("{host: relay.example.com}", Security.STARTTLS),
+        ("{host: smtp.gmail.com, user: ana@example.com, oauth2_file: o.json}", Security.STARTTLS),
+    ],
+)
+def test_servers_that_are_fine(tmp_path: Path, smtp: str, security: Security) -> None:
+    found = settings(tmp_path, f"{FROM}transport: smtp\nsmtp: {smtp}").smtp
+    assert found is not None
+    assert found.security is security
+
+
+def test_values_from_the_environment_are_typed_as_the_key_wants(tmp_path: Path) -> None:
+    text = FROM + (
+        "transport: ${T}\nsmtp: {host: '${H}', port: \"${P}\", user: u, password: '${W}', timeout: '${D:-45s}'}\n"
+        "project: ${H}-${T}\npostal_address: ${NONE:-}\nwebhooks_allow_private: ${F}\nretry: {factor: '${X:-2.5}'}\n"
+    )
+    environ = {"T": "smtp", "H": "mx.example.com", "P": "25", "W": "010", "F": "true"}
+    found = settings(tmp_path, text, environ)
+    assert found.smtp is not None
+    assert (found.smtp.port, found.smtp.password, found.smtp.timeout) == (25, "010", timedelta(seconds=45))
+    assert (found.project, found.postal_address, found.webhooks_allow_private) == ("mx.example.com-smtp", None, True)
+    assert found.retry.factor == 2.5
+
+
+def test_an_empty_variable_takes_the_default(tmp_path: Path) -> None:
+    assert settings(tmp_path, FROM + "project: ${NAME:-mails}", {"NAME": ""}).project == "mails"
+
+
+def test_a_dollar_alone_is_text(tmp_path: Path) -> None:
+    text = FROM + "smtp: {host: h, user: u, password: 'pa$$w$NAME{x}'}"
+    found = settings(tmp_path, text).smtp
+    assert found is not None
+    assert found.password == "pa$$w$NAME{x}"
+
+
+def test_a_value_from_the_environment_is_not_filled_again(tmp_path: Path) -> None:
+    assert settings(tmp_path, FROM + "project: ${A}", {"A": "${B}", "B": "x"}).project == "${B}"
+
+
+def test_utf8_with_a_byte_order_mark_and_crlf(tmp_path: Path) -> None:
+    write(tmp_path, {"drip.yaml": b"\xef\xbb\xbffrom: \xc3\x81na <ana@example.com>\r\nproject: a\r\n"})
+    found = load_settings(tmp_path / "drip.yaml", {})
+    assert (found.sender.name, found.project) == ("Ána", "a")
+
+
+SMTP = FROM + "transport: smtp\n"
+
+BAD = [
+    ("empty", "", "drip.yaml", "the file is empty"),
+    ("no from", "timezone: UTC\n", "drip.yaml:1:1", "from: it is missing"),
+    ("from without value", "from:\n", "drip.yaml:1:1", "from: it has no value"),
+    ("unknown key", FROM + "databse: x\n", "drip.yaml:2:1", "did you mean 'database'?"),
+    ("unknown nested key", SMTP + "smtp: {host: h, securty: tls}\n", "drip.yaml:3:17", "did you mean 'security'?"),
+    ("dkim is not there yet", SMTP + "smtp: {host: h, dkim: {}}\n", "drip.yaml:3:17", "there is no such key"),
+    ("no such database", FROM + "database: mysql://root:hunter2@h/d\n", "drip.yaml:2:11", "it is not a database"),
+    ("a database in memory", FROM + "database: 'sqlite:///:memory:'\n", "drip.yaml:2:11", "it is not a database"),
+    ("sqlite with two slashes", FROM + "database: sqlite://drip.db\n", "drip.yaml:2:11", "write sqlite:///drip.db"),
+    ("postgres without a name", FROM + "database: postgresql://host\n", "drip.yaml:2:11", "postgresql://user"),
+    ("domain of from not authorised", FROM + "authorized_domains: [a.org]\n", "drip.yaml:2:21", "example.com, is not"),
+    ("domain that is none", FROM + "authorized_domains: [example.com, 'a b']\n", "drip.yaml:2:35", "not a domain"),
+    ("domains that are text", FROM + "authorized_domains: example.com\n", "drip.yaml:2:21", "wanted a list of domains"),
+    ("no such zone", FROM + "timezone: Madrid\n", "drip.yaml:2:11", "there is no time zone 'Madrid'"),
+    ("base_url is http", FROM + "base_url: http://mail.example.com\n", "drip.yaml:2:11", "is not https"),
+    ("base_url without scheme", FROM + "base_url: mail.example.com\n", "drip.yaml:2:11", "not an http or https URL"),
+    ("base_url with a login", FROM + "base_url: https://a:b@example.com\n", "drip.yaml:2:11", "it has a login"),
+    ("base_url with a query", FROM + "base_url: https://example.com?a=b\n", "drip.yaml:2:11", "a query"),
+    ("bad undefined", FROM + "undefined: strict\n", "drip.yaml:2:12", "wanted empty or error"),
+    ("short feedback_id", FROM + "feedback_id: abc\n", "drip.yaml:2:14", "5 to 15 characters"),
+    ("long feedback_id", FROM + "feedback_id: abcdefghijklmnop\n", "drip.yaml:2:14", "5 to 15 characters"),
+    ("feedback_id with a colon", FROM + "feedback_id: abc:def\n", "drip.yaml:2:14", "without space or colon"),
+    ("bad scope", FROM + "unsubscribe_scope: one\n", "drip.yaml:2:20", "wanted all or sequence"),
+    ("bad transport", FROM + "transport: stmp\n", "drip.yaml:2:12", "did you mean 'smtp'?"),
+    ("smtp without a server", SMTP, "drip.yaml:1:1", "the transport `smtp` needs a server"),
+    ("smtp without a host", SMTP + "smtp: {port: 25}\n", "drip.yaml:3:7", "smtp.host: it is missing"),
+    ("host with a port", SMTP + "smtp: {host: 'a:25'}\n", "drip.yaml:3:14", "the port has its own key"),
+    ("host is a URL", SMTP + "smtp: {host: 'smtp://a'}\n", "drip.yaml:3:14", "is not a host"),
+    ("port 0", SMTP + "smtp: {host: a, port: 0}\n", "drip.yaml:3:23", "from 1 to 65535"),
+    ("port is text", SMTP + "smtp: {host: a, port: '25'}\n", "drip.yaml:3:23", "found the text '25', wanted a whole"),
+    ("port is a fraction", SMTP + "smtp: {host: a, port: 2.5}\n", "drip.yaml:3:23", "wanted a whole number"),
+    ("port is octal", SMTP + "smtp: {host: a, port: 0o777777}\n", "drip.yaml:3:23", "from 1 to 65535"),
+    ("port of 25 digits", SMTP + f"smtp: {{host: a, port: {'1' * 25}}}\n", "drip.yaml:3:23", "too large"),
+    ("201 connections", SMTP + "smtp: {host: a, connections: 201}\n", "drip.yaml:3:30", "from 1 to 200"),
+    ("no connections", SMTP + "smtp: {host: a, connections: 0}\n", "drip.yaml:3:30", "from 1 to 200"),
+    ("timeout 0", SMTP + "smtp: {host: a, timeout: 0s}\n", "drip.yaml:3:26", "longer than 0"),
+    ("timeout without unit", SMTP + "smtp: {host: a, timeout: 30}\n", "drip.yaml:3:26", "has no unit"),
+    ("plain to another host", SMTP + "smtp: {host: a.b, security: none}\n", "drip.yaml:3:29", "in the clear"),
+    ("password in the clear", SMTP + "smtp: {host: localhost, security: none, user: u, password: p}\n",
+     "drip.yaml:3:60", "a password never goes over a plain connection"),
+    ("password in the clear, allowed", SMTP + "smtp: {host: a.b, security: none, allow_plaintext: true,\n"
+     " user: u, password: p}\n", "drip.yaml:4:21", "a password never goes over a plain connection"),
+    ("user in the clear", SMTP + "smtp: {host: localhost, security: none, user: u}\n",
+     "drip.yaml:3:47", "a password never goes over a plain connection"),
+    ("user without password", SMTP + "smtp: {host: a, user: u}\n", "drip.yaml:3:23", "a user, but no password"),
+    ("user with an empty password", SMTP + "smtp: {host: a, user: u, password: '${P:-}'}\n",
+     "drip.yaml:3:23", "a user, but no password"),
+    ("password without user", SMTP + "smtp: {host: a, password: p}\n", "drip.yaml:3:27", "but no user"),
+    ("password and oauth2", SMTP + "smtp: {host: a, user: u, password: p, oauth2_file: f}\n",
+     "drip.yaml:3:52", "keep one of them"),
+    ("password is a number", SMTP + "smtp: {host: a, user: u, password: 123456}\n",
+     "drip.yaml:3:36", "wanted text in quotes"),
+    ("bad envelope_from", SMTP + "smtp: {host: a, envelope_from: '{token}'}\n", "drip.yaml:3:32", "not an address"),
+    ("rate without unit", FROM + "limits: {rate: 14}\n", "drip.yaml:2:16", "wanted a rate like 14/s"),
+    ("rate per week", FROM + "limits: {rate: 14/w}\n", "drip.yaml:2:16", "is not a rate"),
+    ("rate 0", FROM + "limits: {rate: 0/s}\n", "drip.yaml:2:16", "is not a rate"),
+    ("per_day 0", FROM + "limits: {per_day: 0}\n", "drip.yaml:2:19", "from 1 to"),
+    ("half a ramp", FROM + "limits: {ramp: {start: 50}}\n", "drip.yaml:2:16", "limits.ramp.factor: it is missing"),
+    ("ramp that falls", FROM + "limits: {ramp: {start: 50, factor: 0.5, until: 60}}\n", "drip.yaml:2:36", "from 1 to"),
+    ("ramp to less", FROM + "limits: {ramp: {start: 50, factor: 2, until: 9}}\n", "drip.yaml:2:46", "less than"),
+    ("rate of no domain", FROM + "limits: {per_domain: {'a b': 1/s}}\n", "drip.yaml:2:23", "not a domain"),
+    ("rate of a domain", FROM + "limits: {per_domain: {a.org: fast}}\n", "drip.yaml:2:23", "is not a rate"),
+    ("no attempts", FROM + "retry: {attempts: 0}\n", "drip.yaml:2:19", "from 1 to 100"),
+    ("max before first", FROM + "retry: {first: 2h, max: 1h}\n", "drip.yaml:2:25", "shorter than `first`"),
+    ("factor not finite", FROM + "retry: {factor: 1e999}\n", "drip.yaml:2:17", "too large"),
+    ("bad on_unknown", FROM + "on_unknown: resent\n", "drip.yaml:2:13", "did you mean 'resend'?"),
+    ("stale_after 0", FROM + "stale_after: 0\n", "drip.yaml:2:14", "longer than 0"),
+    ("webhooks are a mapping", FROM + "webhooks: {url: x}\n", "drip.yaml:2:11", "wanted a list of webhooks"),
+    ("webhook without secret", FROM + "webhooks: [{url: 'https://a.b'}]\n", "drip.yaml:2:12", "secret: it is missing"),
+    ("webhook without url", FROM + f"webhooks: [{{secret: {SECRET}}}]\n", "drip.yaml:2:12", "url: it is missing"),
+    ("webhook to ftp", FROM + f"webhooks: [{{url: 'ftp://a', secret: {SECRET}}}]\n", "drip.yaml:2:18", "http or https"),
+    ("weak secret", FROM + "webhooks: [{url: 'https://a', secret: hunter2}]\n", "drip.yaml:2:39", "whsec_"),
+    ("three secrets", FROM + f"webhooks: [{{url: 'https://a', secret: [{SECRET}, {SECRET}, {SECRET}]}}]\n",
+     "drip.yaml:2:39", "or two while rotating"),
+    ("no events", FROM + f"webhooks: [{{url: 'https://a', secret: {SECRET}, events: []}}]\n",
+     "drip.yaml:2:87", "leave `events` out"),
+    ("unknown event", FROM + f"webhooks: [{{url: 'https://a', secret: {SECRET}, events: [sequence.complete]}}]\n",
+     "drip.yaml:2:88", "did you mean 'sequence.completed'?"),
+    ("unknown inbound key", FROM + "inbound: {mail: x}\n", "drip.yaml:2:11", "there is no such key"),
+    ("imap without host", FROM + "inbound: {imap: {user: a, password: b}}\n", "drip.yaml:2:17", "host: it is missing"),
+    ("unknown provider", FROM + "inbound: {providers: {mailgum: x}}\n", "drip.yaml:2:23", "did you mean 'mailgun'?"),
+    ("variable in a flow mapping", SMTP + "smtp: {host: a, user: u, password: ${PW}}\n",
+     "drip.yaml:3:37", "put ${NAME} in quotes"),
+    ("missing variable", SMTP + "smtp:\n  host: a\n  user: u\n  password: ${SMTP_PASSWORD}\n",
+     "drip.yaml:6:13", "the environment variable SMTP_PASSWORD is not set"),
+    ("missing variable within", FROM + "database: postgresql://u:${PW}@h/d\n", "drip.yaml:2:26", "PW is not set"),
+    ("variable without end", FROM + "project: ${NAME\n", "drip.yaml:2:10", "'${' begins no variable"),
+    ("variable within a default", FROM + "project: ${A:-${B}}\n", "drip.yaml:2:10", "'${' begins no variable"),
+    ("a number from a variable", SMTP + "smtp: {host: a, port: '${PORT}'}\n", "drip.yaml:3:23", "wanted a whole"),
+    ("a path of nothing", FROM + "outbox: ' '\n", "drip.yaml:2:9", "it is not a path"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "where", "fragment"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+def test_a_bad_file_is_told_what_and_where(tmp_path: Path, text: str, where: str, fragment: str) -> None:
+    with pytest.raises(FilesInvalid) as raised:
+        settings(tmp_path, text, {"PORT": "abc", "B": "b"})
+    found = [problem for problem in raised.value.problems if place(problem) == where]
+    assert found, str(raised.value)
+    assert any(fragment in str(problem) for problem in found), str(raised.value)
+    told = [(problem.line, problem.where) for problem in raised.value.problems]
+    assert len(told) == len(set(told)), str(raised.value)
+
+
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    text = "form: a\ntimezone: X\nsmtp: {host: h, port: x, password: '${NOPE}'}\nlimits: {rate: x}\n"
+    with pytest.raises(FilesInvalid) as raised:
+        settings(tmp_path, text)
+    assert [problem.line for problem in raised.value.problems] == [1, 1, 2, 3, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "database: mysql://root:hunter2@h/d\n",
+        "database: postgresql://root:hunter2@[h/d\n",
+        "smtp: {host: h, user: u, password: [hunter2]}\n",
+        "smtp: {host: h, user: u, password: \"hunter2\\n\"}\n",
+        "webhooks: [{url: 'https://a', secret: hunter2}]\n",
+        "webhooks: [{url: 'https://a', secret: [hunter2, 5]}]\n",
+        "webhooks: [{url: 'https://u:hunter2@a', secret: x}]\n",
+        "base_url: https://u:hunter2@example.com\n",
+    ],
+)  # fmt: skip
+def test_a_secret_is_never_repeated(tmp_path: Path, text: str) -> None:
+    with pytest.raises(FilesInvalid) as raised:
+        settings(tmp_path, FROM + text)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_the_nearest_parent_is_found(tmp_path: Path) -> None:
+    write(tmp_path, {})
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    assert find_config(deep) == tmp_path / "drip.yaml"
+    write(tmp_path / "a", {})
+    assert find_config(deep) == tmp_path / "a" / "drip.yaml"
+
+
+def test_no_project_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(Invalid) as raised:
+        find_config(tmp_path)
+    assert "drip init" in str(raised.value.hint)
+
+
+def test_a_yml_is_pointed_out(tmp_path: Path) -> None:
+    (tmp_path / "drip.yml").write_text(FROM)
+    with pytest.raises(Invalid, match=r"drip\.yml") as raised:
+        find_config(tmp_path)
+    assert raised.value.hint == "rename it to drip.yaml"
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "sequences"])
+def test_a_file_that_is_none(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {})
+    with pytest.raises(FilesInvalid, match=r"there is no such file|it is a folder"):
+        load_settings(tmp_path / name, {})
+
+
+def test_reading_it_loads_nothing_slow(tmp_path: Path) -> None:
+    path = write(tmp_path, {"drip.yaml": FROM}) / "drip.yaml"
+    code = (
+        "import sys; from pathlib import Path; from drip.files.config import load_settings\n"
+        "assert not {'email_validator', 'jinja2'} & set(sys.modules)\n"
+        f"load_settings(Path({str(path)!r}), {{}})\n"
+        "names = {name.split('.')[0] for name in sys.modules} | set(sys.modules)\n"
+        "assert not {'jinja2', 'pydantic', 'drip.render', 'markdown_it', 'lxml', 'rich'} & names\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
