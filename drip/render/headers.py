@@ -17,6 +17,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _PLAIN = re.compile(r"[ -~]*")
 _LONG_WORD = re.compile(r"[^ ]{75}")
+_ENCODED_WORD = re.compile(r"=\?[^?]*\?[bq]\?", re.IGNORECASE)
 _HUGE_WORD = re.compile(r"[^ ]{900}")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ATOM = r"[^\x00-\x20\x7f-\xa0()<>@,;:\\\"\[\].\u2028\u2029\ud800-\udfff]+"
@@ -53,7 +54,11 @@ def machine_field(name: str, value: str) -> bytes:
         RenderFailed: the name is not one.
     """
     cleaned = clean_value(value)
-    if not _PLAIN.fullmatch(cleaned) or _HUGE_WORD.search(cleaned):
+    if (
+        not _PLAIN.fullmatch(cleaned)
+        or _ENCODED_WORD.search(cleaned)
+        or (len(cleaned) > 900 and _HUGE_WORD.search(cleaned))
+    ):
         return text_field(name, value)
     return _field(name, _fold(cleaned, len(name) + 2))
 
