@@ -1,0 +1,1 @@
+"""The command line: asks and shows, decides nothing. `main` finds the command, `output` owns stdout and stderr."""

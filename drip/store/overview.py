@@ -102,6 +102,11 @@ class Overview:
             step_id: StepCounts(**{name: counts.get(name, 0) for name in names}) for step_id, counts in found.items()
         }
 
+    def step_times(self, sequence_id: int) -> dict[int, tuple[datetime, datetime]]:
+        """When each step of a sequence was made and last changed, by its row's id; removed ones included."""
+        rows = self._database.rows("SELECT id, created_at, updated_at FROM step WHERE sequence_id = ?", sequence_id)
+        return {row_id: (from_milliseconds(made), from_milliseconds(changed)) for row_id, made, changed in rows}
+
     def state(self, now: datetime) -> State:
         """The state of the whole."""
         open_states = dict(

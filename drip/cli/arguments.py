@@ -1,0 +1,100 @@
+"""Arguments and options that several commands share, and what may be written there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+sequence_argument = click.argument("sequence", metavar="SEQ")
+email_argument = click.argument("email", metavar="EMAIL")
+
+
+class _Parsed(click.ParamType[Any]):
+    """Text that a function of core reads; its ValueError is a mistake in usage."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value, read."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _moment(text: str) -> datetime:
+    from drip.core.moments import parse_moment
+
+    return parse_moment(text)
+
+
+def _duration(text: str) -> timedelta:
+    from drip.core.durations import parse_duration
+
+    length = parse_duration(text)
+    if not length:
+        raise ValueError("0 is too short")
+    return length
+
+
+def _variable(text: str) -> tuple[str, Any]:
+    """`K=V` is text; `K:=JSON` is any JSON value."""
+    from drip.core.variables import check_name, check_value, parse_json_value
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"{text!r} is not K=V (or K:=JSON)")
+    if name.endswith(":"):
+        return check_name(name[:-1]), parse_json_value(value)
+    return check_name(name), check_value(value)
+
+
+MOMENT = _Parsed("ISO", _moment)
+DURATION = _Parsed("DURATION", _duration)
+VARIABLE = _Parsed("K=V", _variable)
+
+
+def variables_option(help_text: str) -> Callable[[F], F]:
+    """`--var K=V`, any number of times; the command gets pairs."""
+    return click.option("--var", "variables", type=VARIABLE, metavar="K=V", multiple=True, help=help_text)
+
+
+def variables_of(pairs: Iterable[tuple[str, Any]], *, keep_null: bool = False) -> Mapping[str, Any]:
+    """The pairs as variables; the last of a name wins, and null is no value."""
+    return {name: value for name, value in dict(pairs).items() if keep_null or value is not None}
+
+
+def known_address(text: str) -> str:
+    """An address to look somebody up with: as `parse_email` returns it, or as it is when it is none."""
+    from drip.core.address import parse_email
+
+    try:
+        return parse_email(text)
+    except ValueError:
+        return text.strip()
+
+
+def new_address(text: str) -> str:
+    """An address to be kept.
+
+    Raises:
+        Invalid: it is none.
+    """
+    from drip.core.address import parse_email
+    from drip.errors import Invalid
+
+    try:
+        return parse_email(text)
+    except ValueError as error:
+        raise Invalid(str(error)) from None

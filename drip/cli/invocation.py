@@ -1,0 +1,84 @@
+"""What every command starts from: the global options, and the project they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from drip.errors import Invalid
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from drip.core.settings import Settings
+    from drip.project import Project
+    from drip.store.store import Store
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One call of drip."""
+
+    folder: Path | None
+    """`-C`; None is the working directory."""
+    config: Path | None
+    """`--config`; None looks for a drip.yaml."""
+    verbose: bool
+    """`-v`."""
+
+    @cached_property
+    def project(self) -> Project:
+        """The project of these options.
+
+        Raises:
+            Invalid: there is none, or its drip.yaml has problems.
+        """
+        from drip.project import open_project
+
+        if self.folder is not None and not self.folder.is_dir():
+            raise Invalid(f"-C: there is no folder {str(self.folder)!r}")
+        return open_project(self.folder, None if self.config is None else self.path(str(self.config)))
+
+    @property
+    def settings(self) -> Settings:
+        """What drip.yaml says."""
+        return self.project.settings
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone that times are shown in."""
+        return self.project.settings.timezone
+
+    @contextmanager
+    def opened(self) -> Iterator[Store]:
+        """The project's database, open and with today's schema.
+
+        Raises:
+            DatabaseUnavailable: it can't be opened or brought up to date.
+        """
+        from drip.cli.output import note
+
+        with self.project.store.opened() as backup:
+            if backup is not None:
+                note(f"the database was migrated; as it was before: {backup}")
+            yield self.project.store
+
+    def now(self) -> datetime:
+        """Now, UTC, in whole milliseconds."""
+        from drip.project import system_clock
+
+        return system_clock()
+
+    def path(self, text: str) -> Path:
+        """A path as given on the command line: relative ones start in the folder of `-C`, as with git and make."""
+        return (self.folder or Path()) / Path(text).expanduser()
+
+
+pass_invocation: Callable[..., Callable[..., None]] = click.make_pass_decorator(Invocation)

@@ -1,0 +1,189 @@
+"""`drip` itself: which commands there are, and what an error becomes. A command's module loads when it is called.
+
+`drip --help` runs from here alone: nothing but click and `drip.errors` may be imported at the top.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from drip import __version__
+from drip.errors import DripError, Invalid, Unavailable
+
+DONE, PARTLY, USAGE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
+"""The exit codes, in the words of the manual: done, failed in part or refused, usage, try again later, interrupted."""
+PIPE_CLOSED = 128 + signal.SIGPIPE
+"""What a shell reports of a program that wrote to a reader who had gone."""
+
+HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
+    "Files": {
+        "init": ("files", "Make a new project."),
+        "check": ("files", "Report every problem in the files."),
+        "schema": ("files", "Print the JSON Schema of sequence files."),
+        "plan": ("planning", "Show what apply would change, in files and in people."),
+        "apply": ("planning", "Bring the database to what the files say."),
+        "preview": ("previewing", "Show a step as it would be sent."),
+    },
+    "People": {
+        "subscribe": ("people", "Add a person to a sequence."),
+        "import": ("importing", "Add the people of a CSV file."),
+        "subscribers": ("subscribers", "List who is where, what is next and when."),
+        "subscriber": ("subscribers", "Show one person: what was, and what is to come."),
+        "pause": ("people", "Stop a person's clock."),
+        "resume": ("people", "Let a person's clock go on."),
+        "cancel": ("people", "End a person's subscription."),
+        "set": ("people", "Change a person's variables."),
+        "retry": ("people", "Make failed subscriptions active again."),
+    },
+    "Sending": {
+        "run": ("running", "Send what is due: a loop, or one pass."),
+        "unknown": ("unknown", "List deliveries whose fate is not known."),
+        "resolve": ("unknown", "Settle deliveries whose fate is not known."),
+        "suppress": ("suppressions", "Look after the addresses that are never mailed."),
+    },
+    "Looking": {
+        "status": ("sequences", "Show the state of the whole, or set a sequence's status."),
+        "list": ("sequences", "List the sequences."),
+        "show": ("sequences", "Show one sequence with its steps."),
+        "history": ("sequences", "List the revisions of a sequence."),
+        "log": ("log", "Show what happened, newest last."),
+    },
+    "Project": {
+        "db": ("database", "Migrate, check and back up the database."),
+    },
+}
+"""Heading -> command -> (module in this package, the first line of its help)."""
+
+COMMANDS = {name: entry for commands in HEADINGS.values() for name, entry in commands.items()}
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is called, and turns every error into words and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command itself; by convention `list` is `list_command` in its module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"drip.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with the nearest name for one that does not exist."""
+        if args[0] in COMMANDS or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        near = get_close_matches(args[0], COMMANDS, n=1)
+        raise Invalid(
+            f"there is no command {args[0]!r}", f"did you mean `drip {near[0]}`?" if near else "`drip -h` lists them"
+        )
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands under their headings, without importing one."""
+        for heading, commands in HEADINGS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, help_line) for name, (_, help_line) in commands.items()], col_max=14)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader that has gone is told apart here, as click would call it a failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise PipeClosed from error
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **__: Any) -> Any:
+        """Run, and exit with a code: the one place where errors become codes."""
+        given = list(sys.argv[1:] if args is None else args)
+        sys.exit(self._run(given, prog_name or "drip"))
+
+    def _run(self, args: list[str], name: str) -> int:
+        try:
+            _require_text(args)
+            code = super().main(args, name, standalone_mode=False)
+            sys.stdout.flush()
+            return code if isinstance(code, int) else DONE
+        except (PipeClosed, BrokenPipeError):
+            # Python flushes stdout once more at its end: that must go nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return PIPE_CLOSED
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("drip: interrupted", err=True)
+            return INTERRUPTED
+        except click.ClickException as error:
+            _say(error.format_message(), _usage(error))
+            return USAGE
+        except DripError as error:
+            _say(error.message, error.hint)
+            return exit_code(error)
+
+
+class PipeClosed(Exception):
+    """Whoever read what is written has gone."""
+
+
+def exit_code(error: DripError) -> int:
+    """What an error means to whoever started drip."""
+    if isinstance(error, Invalid):
+        return USAGE
+    return UNAVAILABLE if isinstance(error, Unavailable) else PARTLY
+
+
+def _require_text(args: list[str]) -> None:
+    for arg in args:
+        try:
+            arg.encode()
+        except UnicodeEncodeError:
+            raise Invalid(f"an argument is not UTF-8: {arg!r}") from None
+
+
+def _usage(error: click.ClickException) -> str | None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"`{context.command_path} -h` says how it is used" if context else None
+
+
+def _say(message: str, hint: str | None) -> None:
+    from drip.cli.output import complain
+
+    complain(message, hint)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-C", "folder", metavar="DIR", help="Work as if started in that folder.")
+@click.option("--config", metavar="FILE", help="The drip.yaml to use, instead of looking for one.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more.")
+@click.version_option(__version__, message="drip %(version)s")
+@click.pass_context
+def drip(context: click.Context, folder: str | None, config: str | None, verbose: bool) -> None:
+    """Email sequences as code.
+
+    A sequence is a YAML file in git. `apply` puts it in the database, `subscribe` adds people, `run` sends each
+    step when it is due.
+
+    \b
+    Example:
+      drip init newsletter
+      drip -C newsletter plan
+      drip -C newsletter apply
+    """
+    from drip.cli.invocation import Invocation
+
+    context.obj = Invocation(Path(folder) if folder else None, Path(config) if config else None, verbose)
+
+
+def main() -> None:
+    """The entry point of `drip` and `python -m drip`."""
+    drip()

@@ -1,0 +1,230 @@
+"""All of stdout and stderr. stdout is data, stderr is talk.
+
+Nothing that people or servers wrote reaches a terminal raw: control characters and those that turn the direction of
+text are shown as escapes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Protocol
+
+import click
+
+BAR_AFTER = 0.5
+"""Seconds after which work counts as long, and gets a bar."""
+
+_HARMFUL = [*range(32), *range(127, 160), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _HARMFUL} | {10: "\\n", 9: " "}
+_PROSE = {code: escape for code, escape in _ESCAPES.items() if code not in (9, 10)}
+
+
+def clean(text: str) -> str:
+    """One line, safe to show: control characters become escapes."""
+    return _encodable(text).translate(_ESCAPES)
+
+
+def clean_prose(text: str) -> str:
+    """Text of many lines, safe to show."""
+    return _encodable(text).translate(_PROSE)
+
+
+def line(text: str = "", *, err: bool = False) -> None:
+    """Write lines; what is in them must be safe: see `clean`."""
+    click.echo(text, err=err, color=None if colours(sys.stderr if err else sys.stdout) else False)
+
+
+def note(text: str) -> None:
+    """Talk: one line on stderr."""
+    line(clean_prose(text), err=True)
+
+
+def complain(message: str, hint: str | None = None) -> None:
+    """What went wrong, and what to do: on stderr."""
+    line(paint("drip:", "red", err=True) + " " + clean_prose(message), err=True)
+    if hint:
+        line("  " + clean_prose(hint), err=True)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a person reads it as it is written."""
+    return bool(stream.isatty())
+
+
+def colours(stream: Any) -> bool:
+    """Whether colours are wanted: a terminal, and no NO_COLOR (https://no-color.org)."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str, *, err: bool = False) -> str:
+    """The text in a colour, where colours are wanted."""
+    return click.style(text, fg=colour) if colours(sys.stderr if err else sys.stdout) else text
+
+
+def can_ask() -> bool:
+    """Whether somebody is there to answer a question."""
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal; no answer is no."""
+    return click.confirm(clean(question), default=False, err=True)
+
+
+def write_json(document: Any) -> None:
+    """One JSON document: in one line, or readable on a terminal."""
+    indent = 2 if is_terminal(sys.stdout) else None
+    line(_encodable(json.dumps(_plain(document), ensure_ascii=False, indent=indent)))
+
+
+def write_json_line(document: Any) -> None:
+    """One JSON document in one line, at once."""
+    line(_encodable(json.dumps(_plain(document), ensure_ascii=False)))
+    sys.stdout.flush()
+
+
+def write_json_array(documents: Iterable[Any]) -> None:
+    """A JSON array, written as it is read: one element per line."""
+    opened = "["
+    for document in documents:
+        line(opened + _encodable(json.dumps(_plain(document), ensure_ascii=False)))
+        opened = ","
+    line("]" if opened == "," else "[]")
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table: fitted to a terminal, or plain text with nothing cut off.
+
+    A column whose name begins with `>` is aligned to the right. None is an empty cell.
+    """
+    cells = [["" if cell is None else clean(str(cell)) for cell in row] for row in rows]
+    if colours(sys.stdout):
+        _show_rich_table(columns, cells)
+    else:
+        _show_plain_table(columns, cells)
+
+
+def show_fields(fields: Iterable[tuple[str, object]]) -> None:
+    """Names and values, one a line; those without a value are left out."""
+    kept = [(name, clean(str(value))) for name, value in fields if value not in (None, "")]
+    width = max((len(name) for name, _ in kept), default=0)
+    for name, value in kept:
+        line(f"{paint(name.ljust(width), 'cyan')}  {value}")
+
+
+def moment(at: datetime | None, zone: tzinfo) -> str:
+    """A moment in a zone: `Fri 2026-03-27 09:30`; empty for None."""
+    return "" if at is None else f"{at.astimezone(zone):%a %Y-%m-%d %H:%M}"
+
+
+def moment_to_second(at: datetime, zone: tzinfo) -> str:
+    """`2026-03-27 09:30:05`."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def distance(at: datetime, now: datetime) -> str:
+    """`in 2d 3h`, `5m ago`, `now`: the two largest units."""
+    from drip.core.durations import format_duration
+
+    length = at - now
+    if abs(length) < timedelta(minutes=1):
+        return "now"
+    words = " ".join(format_duration(timedelta(seconds=abs(length) // timedelta(minutes=1) * 60)).split()[:2])
+    return f"in {words}" if length > timedelta(0) else f"{words} ago"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 person`, `2 people`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+class Bar(Protocol):
+    """A progress bar."""
+
+    def advance(self, amount: int = 1) -> None:
+        """So much more is done."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Change the words beside it."""
+        ...
+
+
+@contextmanager
+def progress(text: str, total: int | None) -> Iterator[Bar]:
+    """A bar on stderr for work that turns out to be long; nothing where nobody watches.
+
+    Args:
+        total: None is not known; then only what `say` says is shown.
+    """
+    if not colours(sys.stderr):
+        yield _NoBar()
+        return
+    from drip.cli.bar import RichBar
+
+    bar = RichBar(text, total)
+    try:
+        yield bar
+    finally:
+        bar.stop()
+
+
+class _NoBar:
+    def advance(self, amount: int = 1) -> None:
+        """Nobody watches."""
+
+    def say(self, text: str) -> None:
+        """Nobody watches."""
+
+
+def _show_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def _show_plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.cells import cell_len
+
+    head = [column.lstrip(">") for column in columns]
+    widths = [max([cell_len(name), *(cell_len(row[index]) for row in rows)]) for index, name in enumerate(head)]
+    for row in [head, *rows]:
+        padded = []
+        for column, cell, width in zip(columns, row, widths, strict=True):
+            space = " " * (width - cell_len(cell))
+            padded.append(space + cell if column.startswith(">") else cell + space)
+        line("  ".join(padded).rstrip())
+
+
+def _plain(value: Any) -> Any:
+    """JSON values of what the engine gives."""
+    from drip.core.moments import format_moment
+
+    match value:
+        case datetime():
+            return format_moment(value)
+        case timedelta():
+            return value.total_seconds()
+        case Mapping():
+            return {str(name): _plain(content) for name, content in value.items()}
+        case list() | tuple():
+            return [_plain(content) for content in value]
+        case _:
+            return value
+
+
+def _encodable(text: str) -> str:
+    """Lone surrogates have no UTF-8: they become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()

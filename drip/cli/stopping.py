@@ -1,0 +1,57 @@
+"""Stop signals for a worker: the first finishes what is in hand, the second ends the process at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from drip.cli.main import INTERRUPTED
+
+if TYPE_CHECKING:
+    from drip.engine.worker import Worker
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stopped_by_signals(worker: Worker) -> Iterator[None]:
+    """Let SIGINT and SIGTERM stop a worker, until the block ends.
+
+    A signal handler runs in the middle of anything, and may take no lock. So ours does nothing: Python writes the
+    signal's number into a socket (`signal.set_wakeup_fd`), and a thread reads it there.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    thread = threading.Thread(target=_listen, args=(ours, worker), name="drip-signals", daemon=True)
+    thread.start()
+    before_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    before = {number: signal.signal(number, _do_nothing) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(before_fd)
+        theirs.close()
+        thread.join()
+        ours.close()
+
+
+def _listen(ours: socket.socket, worker: Worker) -> None:
+    asked = False
+    while numbers := ours.recv(1):
+        if numbers[0] not in SIGNALS:
+            continue
+        if asked:
+            os._exit(INTERRUPTED)
+        asked = True
+        worker.stop()
+
+
+def _do_nothing(number: int, frame: object) -> None:
+    """The thread does it."""
