@@ -24,8 +24,9 @@ from drip.files.config_sending import (
     read_smtp,
 )
 from drip.files.disk import FileTrouble, read_file
+from drip.files.document import Document
 from drip.files.environment import fill
-from drip.files.reader import Document, Section, section_of
+from drip.files.reader import Section, section_of
 from drip.files.servers import base_url, database_url, file_path
 from drip.files.tree import ListNode
 

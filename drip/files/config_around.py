@@ -9,9 +9,11 @@ from typing import Any
 from drip.core.address import parse_email
 from drip.core.settings import WebhookEndpoint
 from drip.files import values
-from drip.files.reader import BadValue, Document, Section, either, quote, section_of, suggest, text_of
+from drip.files.document import Document
+from drip.files.reader import Section, section_of, text_of
 from drip.files.servers import file_path, host_name, webhook_url
 from drip.files.tree import ListNode, MappingNode, Node, Scalar
+from drip.files.wording import BadValue, either, quote, suggest
 
 WEBHOOK_KEYS = ("url", "secret", "events")
 WEBHOOK_EVENTS = (

@@ -8,8 +8,9 @@ from pathlib import Path
 from drip.core.delivery import RetryRule
 from drip.core.settings import Limits, Ramp, Rate, Security, SmtpSettings
 from drip.files import values
-from drip.files.reader import BadValue, Section, text_of
+from drip.files.reader import Section, text_of
 from drip.files.servers import file_path, host_name, is_loopback
+from drip.files.wording import BadValue
 
 SMTP_KEYS = (
     "host", "port", "security", "user", "password", "oauth2_file", "connections", "timeout", "ca_file",

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from drip.core.sequence import Variable
 from drip.files import values
-from drip.files.reader import BadValue, Section, describe, plain_value, section_of, suggest
+from drip.files.reader import Section, plain_value, section_of
 from drip.files.tree import Node, Scalar
+from drip.files.wording import BadValue, describe, suggest
 
 Use = tuple[str, tuple[int, int], str]
 """A variable that is used, the line and column, and the key path that use it."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from drip.files.reader import Document
+from drip.files.document import Document
 from drip.files.tree import ListNode, MappingNode, Node, Scalar, Style, place_of
 
 _REFERENCE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\})?")

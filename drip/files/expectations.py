@@ -19,8 +19,10 @@ from drip.core.expectations import (
 )
 from drip.core.moments import parse_moment
 from drip.files import values
-from drip.files.reader import BadValue, Document, Section, either, plain_value, quote, section_of, suggest
+from drip.files.document import Document
+from drip.files.reader import Section, plain_value, section_of
 from drip.files.tree import MappingNode, Node, Scalar
+from drip.files.wording import BadValue, either, quote, suggest
 
 TEST_KEYS = ("name", "subscribe", "expect")
 SUBSCRIBE_KEYS = ("at", "email", "name", "timezone", "variables")

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from drip.errors import Severity
-from drip.files.reader import Document
+from drip.files.document import Document
 from drip.files.tree import Scalar, place_of
 
 if TYPE_CHECKING:

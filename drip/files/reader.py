@@ -6,123 +6,21 @@ file says; a value that is wrong is reported once and is then as if it were left
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from enum import Enum
 from typing import Any, TypeVar
 
-from drip.core.durations import format_duration, parse_duration
-from drip.errors import Problem, Severity, did_you_mean
-from drip.files.tree import (
-    LARGEST,
-    MOST_PROBLEMS,
-    ListNode,
-    MappingNode,
-    Node,
-    NotANumber,
-    Scalar,
-    Style,
-    TreeProblem,
-    decode,
-    read_tree,
-    resolve,
-)
+from drip.core.durations import parse_duration
+from drip.files.document import Document
+from drip.files.tree import LARGEST, ListNode, MappingNode, Node, NotANumber, Scalar, Style, resolve
+from drip.files.wording import BadValue, describe, either, quote, safe_value, suggest
 
 LONGEST_VALUE = 4096
 """Characters of a value that is not content."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
-
-
-class BadValue(ValueError):
-    """A value that is not what its key wants, with what to write instead."""
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
-@dataclass(slots=True)
-class Document:
-    """One file being read: its lines, and the problems found in it so far."""
-
-    path: str
-    """Relative to the project's folder."""
-    lines: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    _counts: Counter[Severity] = field(default_factory=Counter)
-
-    @property
-    def full(self) -> bool:
-        """Whether so much is wrong that more would not help."""
-        return self._counts[Severity.ERROR] > MOST_PROBLEMS
-
-    @property
-    def failed(self) -> bool:
-        """Whether an error was found."""
-        return self._counts[Severity.ERROR] > 0
-
-    def report(
-        self,
-        place: Node | tuple[int, int],
-        where: str,
-        message: str,
-        hint: str | None = None,
-        severity: Severity = Severity.ERROR,
-    ) -> None:
-        """Keep one problem; beyond a hundred of a kind only says that there are more."""
-        self._counts[severity] += 1
-        if self._counts[severity] > MOST_PROBLEMS + 1:
-            return
-        line, column = place if isinstance(place, tuple) else (place.line, place.column)
-        if self._counts[severity] > MOST_PROBLEMS:
-            where, message, hint = "", f"and more: these are the first hundred {severity}s", None
-        self.problems.append(Problem(self.path, line, column, where, message, hint, severity))
-
-    def warn(self, place: Node | tuple[int, int], where: str, message: str, hint: str | None = None) -> None:
-        """Keep one warning."""
-        self.report(place, where, message, hint, Severity.WARNING)
-
-    def read(self, raw: bytes, *, empty: str | None = None) -> Node | None:
-        """The tree of the file; None when there is nothing to go on with.
-
-        Args:
-            empty: the problem that an empty file is; None when it is none.
-        """
-        try:
-            text = decode(raw)
-        except TreeProblem as problem:
-            self.report((problem.line, problem.column), "", problem.message, problem.hint)
-            return None
-        self.lines = text.split("\n")
-        root, problems = read_tree(text)
-        for found in problems:
-            self.report((found.line, found.column), "", found.message, found.hint)
-        if root is None and not problems and empty is not None:
-            self.report((0, 0), "", empty)
-        return root
-
-    def inside(self, scalar: Scalar, line: int, column: int) -> tuple[int, int]:
-        """The place in the file of a place in a value's text; the value's own where it can't be told.
-
-        Args:
-            line: from 1.
-            column: from 1.
-        """
-        if scalar.style is Style.LITERAL:
-            return scalar.line + line, self._indent(scalar) + column
-        if scalar.line == scalar.end_line and line == 1:
-            return scalar.line, scalar.column + column - 1 + (scalar.style is Style.QUOTED)
-        return scalar.line, scalar.column
-
-    def _indent(self, scalar: Scalar) -> int:
-        for offset, line in enumerate(scalar.text.split("\n")):
-            if line.strip() and scalar.line + offset < len(self.lines):
-                return max(len(self.lines[scalar.line + offset]) - len(line), 0)
-        return 0
 
 
 def section_of(document: Document, node: Node | None, where: str, keys: Collection[str]) -> Section | None:
@@ -354,7 +252,7 @@ def text_of(node: Node) -> str:
     Raises:
         BadValue: it is something else.
     """
-    if isinstance(node, Scalar) and (node.style is not Style.PLAIN or isinstance(_safely(node), str)):
+    if isinstance(node, Scalar) and (node.style is not Style.PLAIN or isinstance(safe_value(node), str)):
         return node.text
     raise BadValue(f"found {describe(node)}, wanted text", "put it in quotes" if isinstance(node, Scalar) else None)
 
@@ -372,58 +270,6 @@ def plain_value(document: Document, node: Node, where: str) -> Any:
         return None
 
 
-def describe(node: Node) -> str:
-    """What a node is, in words."""
-    if isinstance(node, MappingNode):
-        return "keys and values"
-    if isinstance(node, ListNode):
-        return "a list"
-    value = _safely(node)
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return f"the truth value {node.text}"
-    if isinstance(value, (int, float)):
-        return f"the number {_shorten(node.text)}"
-    return f"the text {quote(node.text)}"
-
-
-def quote(text: str) -> str:
-    """A text within a message: in quotes, and not longer than forty characters."""
-    return repr(_shorten(text))
-
-
-def suggest(name: str, known: Iterable[str], *, listing: bool = True) -> str | None:
-    """A hint with the nearest known name; None where looking for it would take long or helps nobody."""
-    names = list(known)
-    if len(name) > 100 or len(names) > 1000:
-        return None
-    hint = did_you_mean(name, names)
-    return hint if listing or (hint is not None and hint.startswith("did")) else None
-
-
-def either(words: Iterable[str]) -> str:
-    """`a, b or c`."""
-    *rest, last = words
-    return f"{', '.join(rest)} or {last}" if rest else last
-
-
-def show_duration(length: timedelta) -> str:
-    """A duration for a message."""
-    return format_duration(length)
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
-def _safely(node: Scalar) -> object:
-    try:
-        return resolve(node)
-    except NotANumber:
-        return 0
-
-
 def _as_plain(node: Scalar) -> Scalar:
     return Scalar(node.text, Style.PLAIN, node.line, node.column, node.end_line)
 
@@ -433,7 +279,7 @@ def _is_null(node: Node) -> bool:
         return False
     if node.style is Style.FILLED:
         return not node.text
-    return node.style is Style.PLAIN and _safely(node) is None
+    return node.style is Style.PLAIN and safe_value(node) is None
 
 
 def _broken(node: Node) -> bool:

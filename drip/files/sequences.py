@@ -26,11 +26,13 @@ from drip.errors import Problem
 from drip.files import values
 from drip.files.declared import check_variables, read_variables
 from drip.files.disk import FileTrouble, is_inside, list_folder, read_file
+from drip.files.document import Document
 from drip.files.expectations import read_tests
-from drip.files.reader import BadValue, Document, Section, section_of, suggest
+from drip.files.reader import Section, section_of
 from drip.files.steps import STEP_KEYS, StepFile, expression_uses, read_step, read_window
 from drip.files.templates import DEFAULT_LAYOUT, Library, read_library, relative
 from drip.files.tree import ListNode
+from drip.files.wording import BadValue, suggest
 
 SEQUENCE_KEYS = (
     "name", "status", "from", "reply_to", "delay_from", "timezone", "send_window", "stale_after", "resubscribe",

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from drip.files.reader import BadValue, quote
+from drip.files.wording import BadValue, quote
 
 _POSTGRES = ("postgresql://", "postgres://")
 

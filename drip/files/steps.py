@@ -11,9 +11,10 @@ from drip.core.sequence import INHERIT, SendWindow, Step
 from drip.files import values
 from drip.files.declared import Use
 from drip.files.inspection import Inspected, Kind, inspect, use_of
-from drip.files.reader import BadValue, Section, quote, suggest, text_of
+from drip.files.reader import Section, text_of
 from drip.files.templates import Library, template_name
 from drip.files.tree import ListNode, MappingNode, Node, Scalar
+from drip.files.wording import BadValue, quote, suggest
 
 STEP_KEYS = (
     "id", "delay", "subject", "template", "body", "html", "text", "at", "when", "send_window", "from", "reply_to",

@@ -10,9 +10,11 @@ from pathlib import Path, PurePath
 from drip.core.sequence import Layout, Template
 from drip.errors import Problem
 from drip.files.disk import FileTrouble, is_inside, list_folder, read_file
+from drip.files.document import Document
 from drip.files.inspection import Inspected, Kind, inspect
-from drip.files.reader import Document, quote, section_of, suggest
+from drip.files.reader import section_of
 from drip.files.tree import Node, Scalar, TreeProblem, decode, place_of
+from drip.files.wording import quote, suggest
 
 FRONT_MATTER_KEYS = ("subject", "layout")
 SUFFIXES = (".md", ".html", ".txt")

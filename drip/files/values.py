@@ -15,7 +15,8 @@ from drip.core.expressions import ExpressionFailed, compile_expression
 from drip.core.schedule import zone
 from drip.core.sequence import SEQUENCE_ID, SendWindow
 from drip.core.settings import Rate
-from drip.files.reader import BadValue, quote, suggest
+from drip.errors import nearest
+from drip.files.wording import BadValue, quote, suggest
 
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _HOURS = re.compile(r"\s*([0-9:]+)\s*[-–]\s*([0-9:]+)\s*")
@@ -103,9 +104,8 @@ def _nearest_zone(text: str) -> str:
     from zoneinfo import available_timezones  # walks a folder; only for a message
 
     folded = {name.lower(): name for name in available_timezones()}
-    hint = suggest(text.strip().lower().replace(" ", "_"), folded, listing=False)
-    near = re.search("'(.*)'", hint or "")
-    return f"did you mean {folded[near[1]]!r}?" if near else "write an IANA name like Europe/Madrid"
+    best = nearest(text[:100].strip().lower().replace(" ", "_"), folded)
+    return "write an IANA name like Europe/Madrid" if best is None else f"did you mean {folded[best]!r}?"
 
 
 def address(text: str) -> Address:

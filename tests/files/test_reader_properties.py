@@ -16,7 +16,7 @@ from drip.core.address import Address
 from drip.core.settings import Settings
 from drip.errors import FilesInvalid
 from drip.files.config import load_settings
-from drip.files.reader import Document
+from drip.files.document import Document
 from drip.files.sequences import ProjectFiles, load_project_files
 from drip.files.tree import ListNode, MappingNode, Scalar, Style, resolve
 from tests.files.test_config import ENVIRON, WHOLE

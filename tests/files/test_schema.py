@@ -12,8 +12,9 @@ from jsonschema import Draft202012Validator
 from drip.files.config import CONFIG_KEYS, NESTED_KEYS
 from drip.files.config_around import IMAP_KEYS, PROVIDERS
 from drip.files.declared import VARIABLE_KEYS
+from drip.files.document import Document
 from drip.files.expectations import EXPECT_KEYS, SUBSCRIBE_KEYS, TEST_KEYS
-from drip.files.reader import Document, plain_value
+from drip.files.reader import plain_value
 from drip.files.schema import sequence_schema
 from drip.files.schema_config import config_schema
 from drip.files.sequences import SEQUENCE_KEYS
