@@ -119,6 +119,8 @@ class _Loading:
         found: dict[str, Path] = {}
         for name in names:
             path = self.folder / name
+            if path == self.settings.path:
+                continue
             if path.suffix in SUFFIXES:
                 self._take(found, path)
             elif path.suffix.lower() in SUFFIXES:

@@ -398,6 +398,11 @@ def test_no_folder_of_sequences(tmp_path: Path) -> None:
     ]
 
 
+def test_the_folder_may_be_the_projects_own(tmp_path: Path) -> None:
+    loaded = load(write(tmp_path, {"drip.yaml": CONFIG + "sequences: .\n", "x.yaml": BODY, "templates/a.md": "x"}))
+    assert (loaded.problems, dict(loaded.paths), set(loaded.templates)) == ((), {"x": "x.yaml"}, {"a"})
+
+
 def test_a_folder_elsewhere_that_drip_yaml_names(tmp_path: Path) -> None:
     project = write(tmp_path / "project", {"drip.yaml": CONFIG + "sequences: ../mails\n"})
     (tmp_path / "mails").mkdir()
