@@ -40,7 +40,7 @@ class Severity(StrEnum):
     WARNING = "warning"  # said by `check`, stops nothing
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong in one file."""
 

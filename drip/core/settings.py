@@ -125,7 +125,7 @@ class Settings:
     """From, for all that has no other."""
     project: str
     """The project's name: the folder's, for Feedback-ID and webhooks."""
-    database: str = "sqlite:///drip.db"
+    database: str = field(default="sqlite:///drip.db", repr=False)
     """`sqlite:///` and an absolute path, or a `postgresql://` URL."""
     sequences: Path = Path("sequences")
     """The folder of sequence files."""
@@ -152,7 +152,7 @@ class Settings:
     webhooks: tuple[WebhookEndpoint, ...] = ()
     webhooks_allow_private: bool = False
     """Allows webhook URLs set over the API to reach private addresses."""
-    inbound: Mapping[str, Any] = field(default_factory=dict)
+    inbound: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Bounces and complaints, as checked by the reader."""
 
     @property
