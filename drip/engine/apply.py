@@ -8,7 +8,6 @@ from datetime import datetime
 from itertools import islice
 
 from drip.core.definition import definition_to_json
-from drip.core.difference import EditKind, step_edits
 from drip.core.sequence import SequenceStatus, Source, Template
 from drip.core.settings import Settings
 from drip.engine.plan import ChangeKind, Incoming, Plan, SequencePlan, make_plan
@@ -128,9 +127,7 @@ def _move_people(
     while chunk := list(islice(moves, CHUNK)):
         _write_moves(store, stored, [move for move in chunk if move.moves], now)
         progress(len(chunk))
-    for edit in step_edits(before.sequence, stored.sequence):
-        if edit.kind is EditKind.REMOVED:
-            store.subscriptions.drop_deferred_of_step(before.ids[edit.key])
+    store.subscriptions.drop_deferred_passed(stored.id)
 
 
 def _write_moves(store: Store, stored: StoredSequence, moves: Sequence[Move], now: datetime) -> None:

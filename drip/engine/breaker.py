@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from drip.core.delivery import BREAKER_WINDOW, breaker_opens
-from drip.core.subscription import CancelReason, SubscriptionStatus
-from drip.engine.catalogue import Catalogue
+from drip.core.subscription import CancelReason
+from drip.engine.onward import Onward
 from drip.engine.ports import Store
-from drip.engine.records import Event, EventType, Person
+from drip.engine.records import Event, EventType
 from drip.engine.suppress import welcome_back
-
-Upcoming = Callable[[Person, frozenset[str], str | None, datetime | None], tuple[int | None, datetime | None]]
-"""(person, keys handled, last key, when that was) -> (step's id, when it is due)."""
 
 
 class Breaker:
     """Watches hard refusals over all runs, as the database remembers them. Used inside the caller's transaction."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, upcoming: Upcoming) -> None:
+    def __init__(self, store: Store, onward: Onward) -> None:
         self._store = store
-        self._catalogue = catalogue
-        self._upcoming = upcoming
+        self._onward = onward
         self._since: datetime | None = None
         self.is_open = False
         """Whether this pass has found the fault to be ours."""
@@ -60,9 +56,4 @@ class Breaker:
 
     def _reinstate(self, contact_id: int, cancelled_at: datetime, now: datetime) -> None:
         for person in self._store.subscriptions.cancelled_at(contact_id, CancelReason.BOUNCED, cancelled_at):
-            keys = self._catalogue.get(person.sequence_id).keys
-            handled = self._store.subscriptions.handled([person.id])[person.id]
-            last = None if person.last_step_id is None else keys[person.last_step_id]
-            step_id, due = self._upcoming(person, frozenset(keys[one] for one in handled), last, person.base_at)
-            status = SubscriptionStatus.PAUSED if person.paused_at else SubscriptionStatus.ACTIVE
-            self._store.subscriptions.reinstate(person.id, status, step_id, due, now)
+            self._onward.reinstate(person, now)

@@ -1,7 +1,7 @@
 """The discipline of the ledger: claim, mark, record. Runs inside the caller's transaction, on one thread.
 
-Everything that changes people because of a message happens here, once per result, whoever made the result: the
-worker, the sweep after a dead worker, or a person who settles an unknown delivery.
+Everything that changes people because of a message begins here, once per result. Results are facts: they are recorded
+also when the person was paused, cancelled or edited while their message was in hand, but move nobody who has left.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from random import Random
 
 from drip.core.delivery import DeliveryState, Outcome, OutcomeKind, Reason, retry_wait
 from drip.core.policy import Cancel, Decision, Defer, Fail, Skip
-from drip.core.progress import Progress, upcoming
-from drip.core.schedule import subscriber_zone
-from drip.core.settings import OnUnknown, Settings
-from drip.core.subscription import CancelReason, SuppressionReason
+from drip.core.settings import Settings
+from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
 from drip.engine.breaker import Breaker
 from drip.engine.catalogue import Catalogue
+from drip.engine.onward import Onward
 from drip.engine.ports import Store
-from drip.engine.records import Advance, Claim, Event, EventType, Marked, Person
+from drip.engine.records import Claim, Event, EventType, Marked, Person, Sending
 from drip.engine.suppress import suppress
 
 POISON_AFTER = 3
@@ -69,6 +68,12 @@ class _Case:
     marked: bool
     at: datetime
 
+    @property
+    def waits(self) -> bool:
+        """Whether the person is still where they were claimed."""
+        here = self.person.next_step_id == self.claim.step_id and self.person.claim == self.claim.number
+        return here and self.person.status in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED)
+
 
 class Ledger:
     """Records for one worker."""
@@ -79,7 +84,8 @@ class Ledger:
         self._catalogue = catalogue
         self._worker_id = worker_id
         self._random = random
-        self._breaker = Breaker(store, catalogue, self._upcoming)
+        self._onward = Onward(store, settings, catalogue)
+        self._breaker = Breaker(store, self._onward)
 
     def begin(self, now: datetime) -> None:
         """A pass begins: the breaker is closed."""
@@ -109,57 +115,42 @@ class Ledger:
         facts = []
         for result in results:
             claim = result.claim
-            keys = self._catalogue.get(claim.sequence_id).keys
+            stored = self._catalogue.get(claim.sequence_id)
             case = _Case(
                 claim=claim,
                 person=people[claim.subscription_id],
-                handled=frozenset(keys[step_id] for step_id in handled[claim.subscription_id]),
-                step=keys[claim.step_id],
+                handled=frozenset(stored.keys[step_id] for step_id in handled[claim.subscription_id]),
+                step=stored.keys[claim.step_id],
                 revision=result.revision,
                 marked=result.marked,
                 at=result.at or now,
             )
-            facts.append(self._record(case, result.outcome))
+            if isinstance(result.outcome, Outcome):
+                facts.append(self._answered(case, result.outcome))
+            elif result.revision == stored.revision:
+                facts.append(self._decided(case, result.outcome))
+            else:
+                facts.append(self._fact(case, "released", "", "the sequence was edited"))
         # Whatever was not moved on is given back: the person was paused, cancelled or edited meanwhile.
         self.release([result.claim for result in results])
         return facts
 
     def sweep(self, worker_id: int, now: datetime) -> int:
         """Take back all that a worker held that is gone; how many deliveries became unknown."""
-        marked = self._store.claims.sending_of(worker_id)
-        for subscription_id, step_id, number in marked:
-            self.doubt(subscription_id, step_id, number, Reason.INTERRUPTED, now)
-        self._store.claims.free_all(worker_id)
+        doubtful = self.take_back(worker_id, now)
         self._store.claims.end(worker_id, now)
+        return doubtful
+
+    def take_back(self, worker_id: int, now: datetime) -> int:
+        """Take back all that a worker holds; how many deliveries became unknown."""
+        marked = self._store.claims.sending_of(worker_id)
+        for sending in marked:
+            self._onward.doubt(sending, Reason.INTERRUPTED, now)
+        self._store.claims.free_all(worker_id)
         return len(marked)
 
-    def doubt(self, subscription_id: int, step_id: int, number: int, reason: Reason, now: datetime) -> bool:
-        """A marked delivery whose fate is not known: hold it, or go on, as `on_unknown` says. Whether it completes."""
-        rule = self._settings.on_unknown
-        state, why = (
-            (DeliveryState.DEFERRED, Reason.NOT_SENT) if rule is OnUnknown.RESEND else (DeliveryState.UNKNOWN, reason)
-        )
-        if not self._store.claims.settle(subscription_id, step_id, number, state, now, reason=why):
-            return False
-        person = self._store.subscriptions.people([subscription_id])[subscription_id]
-        self._event(EventType.STEP_UNKNOWN, person, step_id, now, reason=reason.value, rule=rule.value)
-        if rule is OnUnknown.ASSUME_SENT:
-            return self.go_on(person, step_id, number, handled_at=now, sent_at=now)
-        until = now if rule is OnUnknown.RESEND else None
-        self._store.claims.postpone(subscription_id, step_id, number, until, now)
-        return False
-
-    def go_on(
-        self, person: Person, step_id: int, number: int, *, handled_at: datetime, sent_at: datetime | None
-    ) -> bool:
-        """Move a person on from a step that was handled; whether that completes the subscription."""
-        self._catalogue.refresh([person.sequence_id])
-        stored = self._catalogue.get(person.sequence_id)
-        handled = {stored.keys[known] for known in self._store.subscriptions.handled([person.id])[person.id]}
-        return self._advance(person, frozenset(handled), step_id, number, handled_at, sent_at)
-
-    def _record(self, case: _Case, outcome: Outcome | Decision) -> Fact:
-        match outcome:
+    def _decided(self, case: _Case, decision: Decision) -> Fact:
+        match decision:
             case Skip(reason):
                 return self._skipped(case, reason)
             case Cancel(reason):
@@ -168,9 +159,7 @@ class Ledger:
                 return self._deferred(case, reason, until, attempts=case.claim.attempts)
             case Fail(reason, text):
                 return self._failed(case, reason, Outcome(OutcomeKind.REFUSED, text=text), attempts=case.claim.attempts)
-            case Outcome():
-                return self._answered(case, outcome)
-        raise AssertionError(f"{outcome!r} is not to be recorded")
+        raise AssertionError(f"{decision!r} is not to be recorded")
 
     def _answered(self, case: _Case, outcome: Outcome) -> Fact:
         match outcome.kind:
@@ -178,7 +167,8 @@ class Ledger:
                 return self._sent(case, outcome)
             case OutcomeKind.UNKNOWN:
                 claim = case.claim
-                completed = self.doubt(claim.subscription_id, claim.step_id, claim.number, Reason.NO_ANSWER, case.at)
+                sending = Sending(claim.subscription_id, claim.step_id, claim.number, case.at)
+                completed = self._onward.doubt(sending, Reason.NO_ANSWER, case.at)
                 return self._fact(case, "unknown", Reason.NO_ANSWER, outcome.text, completed)
             case OutcomeKind.DEFERRED:
                 return self._try_later(case, Reason.TEMPORARY, outcome)
@@ -205,8 +195,7 @@ class Ledger:
         completed = False
         if settled:
             self._event(EventType.STEP_SENT, case.person, claim.step_id, case.at)
-            handled = case.handled | {case.step}
-            completed = self._advance(case.person, handled, claim.step_id, claim.number, case.at, case.at)
+            completed = self._go_on(case, sent_at=case.at)
         return self._fact(case, "sent", "", outcome.text, completed)
 
     def _skipped(self, case: _Case, reason: Reason) -> Fact:
@@ -214,9 +203,7 @@ class Ledger:
         if not self._put(case, DeliveryState.SKIPPED, reason, attempts=claim.attempts):
             return self._fact(case, "released")
         self._event(EventType.STEP_SKIPPED, case.person, claim.step_id, case.at, reason=reason.value)
-        handled = case.handled | {case.step}
-        completed = self._advance(case.person, handled, claim.step_id, claim.number, case.at, None)
-        return self._fact(case, "skipped", reason, "", completed)
+        return self._fact(case, "skipped", reason, "", self._go_on(case, sent_at=None))
 
     def _cancelled(self, case: _Case, reason: CancelReason) -> Fact:
         rows = self._store.subscriptions.cancel([case.claim.subscription_id], reason, case.at)
@@ -226,6 +213,8 @@ class Ledger:
         return self._fact(case, "cancelled", reason)
 
     def _try_later(self, case: _Case, reason: Reason, outcome: Outcome) -> Fact:
+        if not case.waits:
+            return self._failed(case, reason, outcome)
         attempts = case.claim.attempts + 1
         wait = retry_wait(
             self._settings.retry, attempts, jitter=self._random.uniform(-1, 1), greylisted=outcome.greylisted
@@ -240,7 +229,7 @@ class Ledger:
         claim, text = case.claim, outcome.text if outcome else ""
         if not self._put(case, DeliveryState.DEFERRED, reason, attempts=attempts, outcome=outcome):
             return self._fact(case, "released")
-        self._store.claims.postpone(claim.subscription_id, claim.step_id, claim.number, until, case.at)
+        self._onward.wait(case.person, claim.step_id, claim.number, until, case.at)
         code = outcome.code if outcome else None
         data = {"until": until.isoformat(), "attempts": attempts, "smtp_code": code, "error": text or None}
         self._event(EventType.STEP_DEFERRED, case.person, claim.step_id, case.at, reason=reason.value, **data)
@@ -258,7 +247,7 @@ class Ledger:
 
     def _no_mailbox(self, case: _Case, outcome: Outcome) -> Fact:
         if self._breaker.is_open:
-            return self._fact(case, "released", Reason.BREAKER, outcome.text)
+            return self._given_back(case, Reason.BREAKER, outcome)
         fact = self._failed(case, Reason.NO_MAILBOX, outcome)
         delivery_id = self._store.claims.delivery_id(case.claim.subscription_id, case.claim.step_id)
         code = outcome.enhanced or (str(outcome.code) if outcome.code else None)
@@ -268,11 +257,18 @@ class Ledger:
         return fact
 
     def _not_marked(self, case: _Case) -> Fact:
-        """The mark was refused. If that is because the step was handled before, the person moves on."""
+        """Given up before the dot. Who stands at a step that was settled or removed meanwhile is helped on from it."""
         claim, person = case.claim, case.person
-        settled = (DeliveryState.SENT, DeliveryState.SKIPPED)
-        if person.open_state in settled and person.claim == claim.number and person.next_step_id == claim.step_id:
-            self._advance(person, case.handled, claim.step_id, claim.number, case.at, None)
+        if case.waits:
+            match person.open_state:
+                case DeliveryState.SENT | DeliveryState.SKIPPED:
+                    self._go_on(case, sent_at=None)
+                case DeliveryState.FAILED:
+                    self._store.claims.fail(claim, case.at)
+                case DeliveryState.SENDING | DeliveryState.UNKNOWN:
+                    self._store.claims.postpone(person.id, claim.step_id, claim.number, None, case.at)
+                case _ if self._catalogue.get(claim.sequence_id).sequence.step(case.step) is None:
+                    self._onward.step_over(person, claim.step_id, claim.number, case.at)
         return self._fact(case, "released", "", "no longer to be sent")
 
     def _transport_down(self, case: _Case, outcome: Outcome) -> Fact:
@@ -280,59 +276,29 @@ class Ledger:
         claim = case.claim
         if outcome.kind is OutcomeKind.OUR_FAULT:
             self._breaker.open_for_this_pass(case.at)
+            return self._given_back(case, Reason.BREAKER, outcome)
         counts = outcome.kind is OutcomeKind.DOWN and outcome.in_hand
         if counts and claim.downs + 1 >= POISON_AFTER and self._store.claims.sent_since(claim.due_at):
             return self._try_later(case, Reason.POISON, outcome)
-        if case.marked:
-            self._store.claims.settle(
-                *(claim.subscription_id, claim.step_id, claim.number, DeliveryState.DEFERRED, case.at),
-                reason=Reason.TEMPORARY,
-                attempts=claim.attempts,
-                code=outcome.code,
-                answer=outcome.text,
-            )
         if counts:
             self._store.claims.count_down(claim)
-        return self._fact(case, "released", "", outcome.text)
+        return self._given_back(case, Reason.TEMPORARY, outcome)
 
-    def _advance(
-        self,
-        person: Person,
-        handled: frozenset[str],
-        step_id: int,
-        number: int,
-        handled_at: datetime,
-        sent_at: datetime | None,
-    ) -> bool:
-        stored = self._catalogue.get(person.sequence_id)
-        key = stored.keys[step_id]
-        next_id, due = self._upcoming(person, handled | {key}, key, handled_at)
-        completed = next_id is None
-        moved = self._store.claims.advance(
-            Advance(
-                subscription_id=person.id,
-                claim=number,
-                step_id=step_id,
-                position=stored.sequence.position(key) or 0,
-                handled_at=handled_at,
-                sent_at=sent_at,
-                next_step_id=next_id,
-                next_send_at=due,
-                completed=completed,
-            )
+    def _given_back(self, case: _Case, reason: Reason, outcome: Outcome) -> Fact:
+        """Not sent, and no attempt is used up: the person is as they were."""
+        if case.marked:
+            self._put(case, DeliveryState.DEFERRED, reason, attempts=case.claim.attempts, outcome=outcome)
+        return self._fact(case, "released", reason if reason is Reason.BREAKER else "", outcome.text)
+
+    def _go_on(self, case: _Case, *, sent_at: datetime | None) -> bool:
+        claim = case.claim
+        return self._onward.go_on(
+            *(case.person, claim.step_id, claim.number),
+            handled=case.handled,
+            handled_at=case.at,
+            sent_at=sent_at,
+            now=case.at,
         )
-        if moved and completed:
-            self._event(EventType.COMPLETED, person, None, handled_at)
-        return moved and completed
-
-    def _upcoming(
-        self, person: Person, handled: frozenset[str], last: str | None, previous: datetime | None
-    ) -> tuple[int | None, datetime | None]:
-        stored = self._catalogue.get(person.sequence_id)
-        progress = Progress(origin=person.origin_at, previous=previous, last=last, handled=handled)
-        local = subscriber_zone(person.timezone, stored.sequence, self._settings.timezone)
-        found = upcoming(stored.sequence, stored.order, progress, local)
-        return (None, None) if found is None else (stored.ids[found[0].key], found[1])
 
     def _put(
         self, case: _Case, state: DeliveryState, reason: Reason, *, attempts: int, outcome: Outcome | None = None

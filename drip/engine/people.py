@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from random import Random
 from typing import Any
 
 from drip.core.address import email_key
@@ -14,7 +13,7 @@ from drip.core.schedule import base_of, due_at, subscriber_zone
 from drip.core.settings import Settings
 from drip.core.subscription import CancelReason, SubscriptionStatus
 from drip.engine.catalogue import Catalogue
-from drip.engine.ledger import Ledger
+from drip.engine.onward import Onward
 from drip.engine.ports import Store
 from drip.engine.records import Event, EventType, Person, Reschedule, StoredSequence
 from drip.engine.subscribe import find_sequence
@@ -81,7 +80,7 @@ def resume(store: Store, settings: Settings, slug: str, email: str, now: datetim
         # A message that was in hand when the person was paused may have been recorded since.
         base_at = person.base_at and person.base_at + min(paused, max(now - person.base_at, timedelta(0)))
         next_send_at = person.next_send_at and person.next_send_at + paused
-        if person.open_state is None and person.next_send_at is not None:
+        if person.follows_schedule and person.next_send_at is not None:
             next_send_at = _due(settings, found.stored, person, origin_at, base_at)
         store.subscriptions.resume(person, origin_at=origin_at, base_at=base_at, next_send_at=next_send_at, now=now)
         _append(store, EventType.RESUMED, person, now)
@@ -126,11 +125,19 @@ def retry(
         row_ids = store.subscriptions.failed(sequence_id, contact.id if contact else None)
         for start in range(0, len(row_ids), 500):
             for person in store.subscriptions.people(row_ids[start : start + 500]).values():
-                store.subscriptions.revive(person.id, person.next_step_id, now if person.next_step_id else None, now)
-                if person.next_step_id is None:
-                    store.subscriptions.complete([person.id], now)
-                _append(store, EventType.RETRIED, person, now)
+                _retry(store, person, now)
     return row_ids
+
+
+def _retry(store: Store, person: Person, now: datetime) -> None:
+    # Where the failed step was removed, an edit has moved the person to the next one, and said when it is due.
+    due = now if person.open_state is DeliveryState.FAILED else person.next_send_at
+    store.subscriptions.revive(person.id, person.next_step_id, due, now)
+    _append(store, EventType.RETRIED, person, now)
+    stored = store.sequences.by_id(person.sequence_id)
+    if person.next_step_id is None and stored is not None and stored.sequence.steps:
+        store.subscriptions.complete([person.id], now)
+        _append(store, EventType.COMPLETED, person, now)
 
 
 def set_variables(
@@ -149,7 +156,7 @@ def set_variables(
         kept = {name: value for name, value in merged.items() if value is not None}
         store.subscriptions.set_variables(found.person.id, kept, now)
         person = store.subscriptions.people([found.person.id])[found.person.id]
-        if person.timezone != found.person.timezone and person.next_send_at is not None and person.open_state is None:
+        if person.timezone != found.person.timezone and person.next_send_at is not None and person.follows_schedule:
             due = _due(settings, found.stored, person, person.origin_at, person.base_at)
             store.subscriptions.reschedule([Reschedule(person.id, person.next_step_id, due)], now)
         _append(store, EventType.CHANGED, person, now, variables=sorted(changes))
@@ -175,16 +182,16 @@ def resolve(store: Store, settings: Settings, delivery_id: int, *, sent: bool, n
             SubscriptionStatus.ACTIVE,
             SubscriptionStatus.PAUSED,
         )
-        ledger = Ledger(store, settings, Catalogue(store), 0, Random())
+        onward = Onward(store, settings, Catalogue(store))
         if sent:
             store.claims.settle(subscription_id, step_id, number, DeliveryState.SENT, at)
-            if waits:
-                ledger.go_on(person, step_id, number, handled_at=at, sent_at=at)
+            handled = onward.handled(person)
+            onward.go_on(person, step_id, number, handled=handled, handled_at=at, sent_at=at, now=now)
         else:
             state = DeliveryState.DEFERRED if waits else DeliveryState.FAILED
             store.claims.settle(subscription_id, step_id, number, state, now, reason=Reason.NOT_SENT)
             if waits:
-                store.claims.postpone(subscription_id, step_id, number, now, now)
+                onward.wait(person, step_id, number, now, now)
         event = Event(EventType.STEP_RESOLVED, now, person.sequence_id, person.id, step_id, {"sent": sent})
         store.events.append([event])
     return person

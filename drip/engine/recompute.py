@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from drip.core.delivery import DeliveryState, Reason
+from drip.core.delivery import DeliveryState
 from drip.core.edits import merge_order, next_step, same_schedule
 from drip.core.schedule import base_of, due_at, subscriber_zone
 from drip.core.sequence import Sequence
@@ -82,7 +82,7 @@ class _Rule:
         if now is None:
             completes = bool(self._live) and person.status is not SubscriptionStatus.FAILED
             return Move(person, before, None, None, completes, ahead)
-        if now == before and (now in self._kept or _waits_for_retry(person)):
+        if now == before and (now in self._kept or not person.follows_schedule):
             return Move(person, before, now, person.next_send_at, False, ahead)
         return Move(person, before, now, self._due(person, now), False, ahead)
 
@@ -90,15 +90,10 @@ class _Rule:
         """Held by a delivery in doubt, or failed at a step that is still there."""
         if person.open_state in (DeliveryState.SENDING, DeliveryState.UNKNOWN):
             return True
-        return person.status is SubscriptionStatus.FAILED and before in self._live
+        return person.open_state is DeliveryState.FAILED and before in self._live
 
     def _due(self, person: Person, key: str) -> datetime:
         previous = None if person.last_step_id is None else person.base_at
         base = base_of(self._after, origin=person.origin_at, previous=previous)
         local = subscriber_zone(person.timezone, self._after, self._zone)
         return due_at(self._live[key], self._after, base=base, local=local)
-
-
-def _waits_for_retry(person: Person) -> bool:
-    """Deferred by a server's answer or a person's decision, not by a window or limit that the edit may lift."""
-    return person.open_state is DeliveryState.DEFERRED and person.open_reason not in (Reason.WINDOW, Reason.LIMIT)

@@ -153,6 +153,13 @@ class Person:
     open_reason: Reason | None = None
     """The reason of that delivery; None when it has none."""
 
+    @property
+    def follows_schedule(self) -> bool:
+        """Whether the schedule alone says when their step is due: no answer of a server, no decision of a person."""
+        if self.open_state is DeliveryState.DEFERRED:
+            return self.open_reason in (Reason.WINDOW, Reason.LIMIT)
+        return self.open_state is None
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -238,18 +245,32 @@ class Reschedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """A delivery that was marked, and not recorded since."""
+
+    subscription_id: int
+    step_id: int
+    number: int
+    """Of the claim."""
+    at: datetime
+    """When it was marked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Advance:
-    """A person moves on from a step that was handled."""
+    """A person moves on from a step: it was handled, or it was removed."""
 
     subscription_id: int
     claim: int
     step_id: int
-    """The step that was handled."""
-    position: int
-    """Its position today; what `current_step` becomes."""
-    handled_at: datetime
+    """The step they were at."""
+    last_step_id: int | None
+    """The last step handled, as of now."""
+    base_at: datetime | None
+    """When it was handled."""
     sent_at: datetime | None
-    """When it was accepted; None when it was skipped."""
+    """When it was accepted; None when it was not sent."""
     next_step_id: int | None
     next_send_at: datetime | None
     completed: bool
+    at: datetime

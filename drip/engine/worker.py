@@ -17,11 +17,11 @@ from drip.core.settings import Settings
 from drip.engine.catalogue import Catalogue
 from drip.engine.compose import Composer
 from drip.engine.ledger import Fact, Ledger, Result
-from drip.engine.ports import Processes, Session, Store, Transport
+from drip.engine.ports import HighWater, Processes, Session, Store, Transport
 from drip.engine.records import Claim
 from drip.engine.sender import Sender
 from drip.engine.writer import Writer
-from drip.errors import Unavailable
+from drip.errors import DatabaseUnavailable, Unavailable
 
 LEASE = timedelta(minutes=2)
 """How long a worker's claims stand without a sign of life."""
@@ -31,6 +31,8 @@ BATCH = 200
 """People claimed at once; a tick. Nobody is in a batch twice."""
 IDLE = 30.0
 """Seconds after which an unused connection is closed."""
+FRUITLESS = 3
+"""Batches in a row of which everything was given back: then the pass ends, lest it never does."""
 LOST_IN_A_ROW = 4
 """Connections lost in a row that mean that the transport is down."""
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
@@ -66,11 +68,14 @@ class Worker:
         *,
         clock: Callable[[], datetime],
         told: Callable[[Fact], None] = lambda fact: None,
+        high_water: HighWater | None = None,
         random: Random | None = None,
     ) -> None:
         """
         Args:
             clock: the moment as schedules see it; leases use the real one.
+            high_water: how far the database had got, as something outside of it remembers; None where a message that
+                is sent twice does no harm.
             told: called for each fact after it is committed, on the writer's thread.
         """
         self._store = store
@@ -79,6 +84,7 @@ class Worker:
         self._processes = processes
         self._clock = clock
         self._told = told
+        self._high_water = high_water
         self._random = random or Random()
         self._catalogue = Catalogue(store)
         self._composer: Composer | None = None
@@ -89,6 +95,8 @@ class Worker:
         self._handed_out = False
         self._lost_in_a_row = 0
         self._report = Report()
+        self._done = self._fruitless = 0
+        self._unsettled = False
         self._halt = threading.Event()
         self._stop = threading.Event()
         self._renewed = 0.0
@@ -96,9 +104,9 @@ class Worker:
 
     def __enter__(self) -> Worker:
         self._store.require_space()
-        identity = self._processes.identity()
+        self._identity = self._processes.identity()
         with self._store.transaction():
-            self._id = self._store.claims.register(*identity, self._clock(), datetime.now(UTC) + LEASE)
+            self._id = self._store.claims.register(*self._identity, self._clock(), datetime.now(UTC) + LEASE)
         self._ledger = Ledger(self._store, self._settings, self._catalogue, self._id, self._random)
         self._writer = Writer(self._store, self._ledger, self._clock, self._note)
         self._writer.start()
@@ -112,9 +120,11 @@ class Worker:
         for thread in self._threads:
             thread.join()
         try:
-            self._writer.call(lambda: self._ledger.sweep(self._id, self._clock()))
-        finally:
             self._writer.stop()
+        finally:
+            # On this thread, so that claims come back also from a worker whose writer has broken.
+            with self._store.transaction():
+                self._ledger.sweep(self._id, self._clock())
 
     def stop(self) -> None:
         """Finish the messages in hand and come to an end; may be called from a signal handler or another thread."""
@@ -137,13 +147,17 @@ class Worker:
             DatabaseUnavailable: the database can't be used.
         """
         started = time.monotonic()
-        self._report, self._lost_in_a_row = Report(), 0
+        self._report, self._lost_in_a_row, self._fruitless = Report(), 0, 0
+        self._done = 0
+        self._recover()
         if not self._stop.is_set():
             self._halt.clear()
+        if self._high_water is not None:
+            self._high_water.require()
         self._ledger.begin(self._clock())
         self._report.swept = self._sweep()
         left = limit
-        while not self._halt.is_set() and (left is None or left > 0):
+        while not self._halt.is_set() and (left is None or left > 0) and self._gets_on():
             self._renew()
             claims = self._claim(BATCH if left is None else min(BATCH, left))
             if claims:
@@ -159,7 +173,7 @@ class Worker:
         """Pass after pass, `interval` seconds apart, until `stop`; a transport that is down is waited for."""
         wait = FIRST_WAIT
         while not self._stop.is_set():
-            report = self.run_once()
+            report = self._pass()
             after_pass(report)
             if report.trouble is None:
                 wait, pause = FIRST_WAIT, interval
@@ -168,6 +182,30 @@ class Worker:
             else:
                 pause = LONGEST_WAIT
             self._rest(pause)
+
+    def _pass(self) -> Report:
+        """One pass of the loop: a database that is busy or full for a while is waited for."""
+        try:
+            return self.run_once()
+        except DatabaseUnavailable as error:
+            self._writer.check()
+            self._unsettled = True
+            self._halt_for(Outcome(OutcomeKind.DOWN, text=error.message))
+            return self._report
+
+    def _recover(self) -> None:
+        """After the database could not be used: take back what this worker could not give back then."""
+        if self._unsettled:
+            self._wait_until(lambda: self._in_flight == 0)
+            self._report.swept += self._writer.call(lambda: self._ledger.take_back(self._id, self._clock()))
+            self._unsettled = self._handed_out = False
+
+    def _gets_on(self) -> bool:
+        """Whether something came of the last few batches; if all was given back again and again, the pass ends."""
+        done = self._report.counts.total() - self._report.counts["released"]
+        self._fruitless = 0 if done > self._done else self._fruitless + self._handed_out
+        self._done = done
+        return self._fruitless <= FRUITLESS
 
     def _sweep(self) -> int:
         now = datetime.now(UTC)
@@ -241,6 +279,7 @@ class Worker:
             # The breaker must know of a hard refusal before many more can follow.
             self._writer.record(result, wait=_is(result, OutcomeKind.NO_MAILBOX))
         except Unavailable as error:
+            self._unsettled = True
             self._halt_for(Outcome(OutcomeKind.DOWN, text=error.message))
         except BaseException as error:
             self._bug = self._bug or error
@@ -300,15 +339,18 @@ class Worker:
     def _renew(self) -> None:
         if time.monotonic() - self._renewed < RENEW_EVERY:
             return
-        if not self._writer.call(lambda: self._store.claims.renew(self._id, datetime.now(UTC) + LEASE)):
-            raise Unavailable(
-                "this worker slept for longer than its lease, and another has taken over",
-                "run it again; nothing was sent twice",
-            )
+        # Who slept for longer than the lease has lost its claims, and the fence knows; it may claim anew.
+        self._writer.call(
+            lambda: self._store.claims.renew(self._id, self._identity, self._clock(), datetime.now(UTC) + LEASE)
+        )
         self._renewed = time.monotonic()
+        if self._high_water is not None:
+            self._high_water.note(self._clock())
 
     def _finish(self, started: float) -> Report:
         report = self._report
+        if self._high_water is not None:
+            self._high_water.note(self._clock())
         report.remaining_due = self._store.claims.count_due(self._clock())
         report.next_due_at = self._store.claims.next_due()
         report.seconds = time.monotonic() - started

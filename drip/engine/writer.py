@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 PATIENCE = 60.0
 """Seconds that a failed record is tried again, with the results kept in memory."""
+RETRY_EVERY = 0.5
+"""Seconds between two tries."""
 LARGEST_GROUP = 500
 """Entries that share one transaction at the most."""
 
@@ -109,29 +111,29 @@ class Writer:
         return group
 
     def _write(self, group: list[Entry]) -> None:
+        for fact in self._commit_patiently(group):
+            self._told(fact)
+
+    def _commit_patiently(self, group: list[Entry]) -> list[Fact]:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                self._commit(group)
-                return
+                return self._commit(group)
             except DatabaseUnavailable as error:
                 # Who waits for an answer gets it now; results are facts, and are kept until they are written.
-                for job, future in group:
-                    if future is not None and not isinstance(job, Result):
-                        future.set_exception(error)
+                _fail((entry for entry in group if not isinstance(entry[0], Result)), error)
                 group = [entry for entry in group if isinstance(entry[0], Result)]
                 if not group:
-                    return
+                    return []
                 if time.monotonic() > deadline:
+                    _fail(group, error)
                     raise
-                time.sleep(0.5)
+                time.sleep(RETRY_EVERY)
             except BaseException as error:
-                for _, future in group:
-                    if future is not None:
-                        future.set_exception(error)
+                _fail(group, error)
                 raise
 
-    def _commit(self, group: list[Entry]) -> None:
+    def _commit(self, group: list[Entry]) -> list[Fact]:
         results = [entry for entry, _ in group if isinstance(entry, Result)]
         with self._store.transaction():
             facts = self._ledger.record(results, self._clock()) if results else []
@@ -142,8 +144,7 @@ class Writer:
             ]
         for future, answer in answers:
             future.set_result(answer)
-        for fact in facts:
-            self._told(fact)
+        return facts
 
     def _fail_waiting(self, error: BaseException) -> None:
         while True:
@@ -151,5 +152,11 @@ class Writer:
                 entry = self._queue.get_nowait()
             except Empty:
                 return
-            if entry is not None and entry[1] is not None:
-                entry[1].set_exception(error)
+            if entry is not None:
+                _fail([entry], error)
+
+
+def _fail(entries: Iterable[Entry], error: BaseException) -> None:
+    for _, future in entries:
+        if future is not None:
+            future.set_exception(error)

@@ -9,10 +9,14 @@ from importlib.resources import files
 import css_inline
 
 from drip.render.markup import Attribute, Element, Opaque, Quote, scan
-from drip.render.placeholders import Placeholders
+from drip.render.placeholders import WORD, Placeholders
 from drip.render.tags import Tag, TagKind
 
 _DOCUMENT = re.compile(r"\s*(?:<!--.*?-->\s*)*<(?:!doctype|html)\b", re.IGNORECASE | re.DOTALL)
+_ROWS = re.compile(
+    rf"(<table\b[^>]*>|</(?:thead|caption|colgroup)\s*>)(\s*(?:<!--:{WORD}:-->\s*)+)(?=<tr\b)", re.IGNORECASE
+)
+"""Where a parser would open a `<tbody>` behind the tag of a loop over rows, within the loop."""
 _BODY_END = re.compile(r"</body\s*>(?!.*</body\s*>)", re.IGNORECASE | re.DOTALL)
 
 
@@ -64,7 +68,7 @@ def settle(page: str, placeholders: Placeholders) -> str:
         parts.append(source if isinstance(part, Opaque) else _attributes(part, page, placeholders))
         position = part.end
     parts.append(_comments(page[position:], placeholders))
-    return "".join(parts)
+    return _ROWS.sub(r"\1<tbody>\2", "".join(parts))
 
 
 def inline_css(page: str) -> str:

@@ -102,7 +102,7 @@ class Placeholders:
         """The first tag that a tool dropped, doubled or moved, or None: blocks keep their order, values their place."""
         wanted, found = self._blocks(before), self._blocks(after)
         if wanted != found:
-            return next((tag for tag, other in zip_longest(wanted, found) if tag != other and tag), found[-1])
+            return next(tag or other for tag, other in zip_longest(wanted, found) if tag != other)
         kept = {word[0] for word in self.word.finditer(after)}
         return next((self.tag(word) for word in self.word.finditer(before) if word[0] not in kept), None)
 

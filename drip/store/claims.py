@@ -8,7 +8,7 @@ from typing import Any
 
 from drip.core.delivery import DeliveryState, Reason
 from drip.core.moments import from_milliseconds, to_milliseconds
-from drip.engine.records import Advance, Claim, Marked, Worker
+from drip.engine.records import Advance, Claim, Marked, Sending, Worker
 from drip.store.database import Database
 from drip.store.rows import load, marks, ms
 
@@ -53,9 +53,11 @@ MARK = """
     WHERE delivery.state = 'deferred'
 """
 
+# An answer may come late: after a sweep, and after somebody decided that the message was not sent.
 SETTLE = """
     UPDATE delivery SET state = ?, reason = ?, at = ?, code = ?, answer = ?, attempts = COALESCE(?, attempts)
-    WHERE subscription_id = ? AND step_id = ? AND claim = ? AND state IN ('sending', 'unknown')
+    WHERE subscription_id = ? AND step_id = ? AND claim = ?
+        AND (state IN ('sending', 'unknown') OR (state = 'deferred' AND reason = 'not_sent'))
 """
 
 # For what never was marked: refused before the dot, skipped, failed to render.
@@ -70,8 +72,8 @@ PUT = """
 """
 
 ADVANCE = """
-    UPDATE subscription SET last_step_id = ?, current_step = ?, base_at = ?,
-        last_sent_at = COALESCE(?, last_sent_at), next_step_id = ?, next_send_at = ?, downs = 0, owner = NULL,
+    UPDATE subscription SET last_step_id = ?, base_at = ?, last_sent_at = COALESCE(?, last_sent_at),
+        next_step_id = ?, next_send_at = ?, downs = 0, owner = NULL,
         status = CASE WHEN ? THEN 'completed' ELSE status END, completed_at = ?, updated_at = ?
     WHERE id = ? AND claim = ? AND next_step_id = ? AND status IN ('active', 'paused')
 """
@@ -94,12 +96,12 @@ class Claims:
             *(machine, pid, birth, ms(now), ms(lease_until)),
         )
 
-    def renew(self, worker_id: int, lease_until: datetime) -> bool:
-        """Whether the worker still counts as alive; False: its claims were taken back."""
-        return bool(
-            self._database.run(
-                "UPDATE worker SET lease_until = ? WHERE id = ? AND ended_at IS NULL", ms(lease_until), worker_id
-            )
+    def renew(self, worker_id: int, identity: tuple[str, int, str], now: datetime, lease_until: datetime) -> None:
+        """The worker is alive, also when it was taken for dead; what was taken from it stays taken."""
+        self._database.run(
+            "INSERT INTO worker (id, machine, pid, birth, started_at, lease_until) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until, ended_at = NULL",
+            *(worker_id, *identity, ms(now), ms(lease_until)),
         )
 
     def end(self, worker_id: int, now: datetime) -> None:
@@ -113,14 +115,17 @@ class Claims:
             for row_id, machine, pid, birth, lease in self._database.rows(WORKERS)
         ]
 
-    def sending_of(self, worker_id: int) -> list[tuple[int, int, int]]:
-        """What a worker had marked and not recorded: (subscription, step, claim)."""
+    def sending_of(self, worker_id: int) -> list[Sending]:
+        """What a worker had marked and not recorded."""
         rows = self._database.rows(
-            "SELECT d.subscription_id, d.step_id, d.claim FROM delivery d JOIN subscription s"
+            "SELECT d.subscription_id, d.step_id, d.claim, d.at FROM delivery d JOIN subscription s"
             " ON s.id = d.subscription_id WHERE d.state = 'sending' AND s.owner = ?",
             worker_id,
         )
-        return [(subscription_id, step_id, claim) for subscription_id, step_id, claim in rows]
+        return [
+            Sending(subscription_id, step_id, claim, from_milliseconds(at))
+            for subscription_id, step_id, claim, at in rows
+        ]
 
     def free_all(self, worker_id: int) -> int:
         """Take back every claim of a worker; how many there were."""
@@ -252,11 +257,19 @@ class Claims:
         return bool(
             self._database.run(
                 ADVANCE,
-                *(advance.step_id, advance.position, ms(advance.handled_at), ms(advance.sent_at)),
+                *(advance.last_step_id, ms(advance.base_at), ms(advance.sent_at)),
                 *(advance.next_step_id, ms(advance.next_send_at), advance.completed),
-                *(ms(advance.handled_at) if advance.completed else None, ms(advance.handled_at)),
+                *(ms(advance.at) if advance.completed else None, ms(advance.at)),
                 *(advance.subscription_id, advance.claim, advance.step_id),
             )
+        )
+
+    def note_sent(self, subscription_id: int, claim: int, step_id: int, sent_at: datetime) -> None:
+        """Remember the message that was on its way when its subscription was cancelled."""
+        self._database.run(
+            "UPDATE subscription SET last_step_id = ?, base_at = ?, last_sent_at = ?"
+            " WHERE id = ? AND claim = ? AND status = 'cancelled'",
+            *(step_id, ms(sent_at), ms(sent_at), subscription_id, claim),
         )
 
     def postpone(self, subscription_id: int, step_id: int, claim: int, until: datetime | None, now: datetime) -> bool:

@@ -13,6 +13,9 @@ from drip.engine.records import NewSubscription, Person, Reschedule
 from drip.store.database import Database
 from drip.store.rows import dump, load, marks, moment, ms
 
+OPT_OUTS = (CancelReason.UNSUBSCRIBED, CancelReason.COMPLAINED)
+"""The person's own word: no other reason takes its place."""
+
 _LIVE = ", ".join(f"'{status.value}'" for status in LIVE)
 
 _PERSON = """
@@ -108,6 +111,11 @@ class Subscriptions:
             found[row_id].add(step_id)
         return found
 
+    def states(self, row_id: int) -> dict[int, DeliveryState]:
+        """The state of each delivery of a subscription, by the step's id."""
+        rows = self._database.rows("SELECT step_id, state FROM delivery WHERE subscription_id = ?", row_id)
+        return {step_id: DeliveryState(state) for step_id, state in rows}
+
     def variables(self, row_id: int) -> dict[str, Any]:
         """A subscription's own variables."""
         return load(self._database.value("SELECT variables FROM subscription WHERE id = ?", row_id) or "{}")
@@ -159,6 +167,14 @@ class Subscriptions:
             *row_ids,
         )
         self.drop_deferred([row_id for row_id, _ in rows])
+        if reason in OPT_OUTS:
+            # What was cancelled before, for a lesser reason, is not to start again either.
+            self._database.run(
+                f"UPDATE subscription SET cancel_reason = ? WHERE id IN ({marks(len(row_ids))})"
+                " AND status = 'cancelled' AND cancel_reason NOT IN ('unsubscribed', 'complained')",
+                reason.value,
+                *row_ids,
+            )
         return [(row_id, sequence_id) for row_id, sequence_id in rows]
 
     def revive(self, row_id: int, step_id: int | None, next_send_at: datetime | None, now: datetime) -> bool:
@@ -218,9 +234,15 @@ class Subscriptions:
             "DELETE FROM delivery WHERE subscription_id = ? AND state = 'deferred'", [(row_id,) for row_id in row_ids]
         )
 
-    def drop_deferred_of_step(self, step_id: int) -> None:
-        """Forget the deferred deliveries of a step that was removed."""
-        self._database.run("DELETE FROM delivery WHERE step_id = ? AND state = 'deferred'", step_id)
+    def drop_deferred_passed(self, sequence_id: int) -> None:
+        """Forget the deferred deliveries of a sequence whose step was removed, or lies behind its person now."""
+        self._database.run(
+            "DELETE FROM delivery WHERE state = 'deferred' AND step_id IN (SELECT id FROM step WHERE sequence_id = ?)"
+            " AND EXISTS (SELECT 1 FROM subscription s JOIN step t ON t.id = delivery.step_id"
+            " LEFT JOIN step l ON l.id = s.last_step_id"
+            " WHERE s.id = delivery.subscription_id AND (t.position IS NULL OR t.rank < l.rank))",
+            sequence_id,
+        )
 
     def page_of_people(self, sequence_id: int, *, after: int, limit: int) -> list[Person]:
         """Those an edit may move, in pages by id: active and paused ones, and failed ones."""

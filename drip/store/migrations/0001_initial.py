@@ -111,7 +111,6 @@ CREATE TABLE subscription (
     origin_at INTEGER NOT NULL,
     base_at INTEGER,
     last_step_id INTEGER REFERENCES step (id),
-    current_step INTEGER NOT NULL DEFAULT 0,
     next_step_id INTEGER REFERENCES step (id),
     next_send_at INTEGER,
     downs INTEGER NOT NULL DEFAULT 0,

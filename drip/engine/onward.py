@@ -1,0 +1,161 @@
+"""What comes next for a person: after a step that was handled, one that must wait, one in doubt, one that is gone.
+
+Runs inside the caller's transaction. The ledger, a person who settles an unknown delivery, and the breaker share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from drip.core.delivery import DeliveryState, Reason
+from drip.core.progress import Progress, upcoming
+from drip.core.schedule import subscriber_zone
+from drip.core.settings import OnUnknown, Settings
+from drip.core.subscription import SubscriptionStatus
+from drip.engine.catalogue import Catalogue
+from drip.engine.ports import Store
+from drip.engine.records import Advance, Event, EventType, Person, Sending, StoredSequence
+
+
+class Onward:
+    """Moves people, one at a time."""
+
+    def __init__(self, store: Store, settings: Settings, catalogue: Catalogue) -> None:
+        self._store = store
+        self._settings = settings
+        self._catalogue = catalogue
+
+    def handled(self, person: Person) -> frozenset[str]:
+        """The keys of the steps that a person has a delivery of which is not merely deferred."""
+        keys = self._stored(person).keys
+        return frozenset(keys[step_id] for step_id in self._store.subscriptions.handled([person.id])[person.id])
+
+    def go_on(
+        self,
+        person: Person,
+        step_id: int,
+        number: int,
+        *,
+        handled: Collection[str],
+        handled_at: datetime,
+        sent_at: datetime | None,
+        now: datetime,
+    ) -> bool:
+        """Move a person on from a step that was handled; whether that completes the subscription.
+
+        Args:
+            number: of the claim it was handled under.
+            handled: as `handled` gives it.
+            sent_at: None when nothing was sent.
+        """
+        key = self._stored(person).keys[step_id]
+        next_id, due = self._upcoming(person, {*handled, key}, key, handled_at)
+        moved, completed = self._advance(person, step_id, number, step_id, handled_at, sent_at, next_id, due, now)
+        if not moved and sent_at is not None:
+            self._store.claims.note_sent(person.id, number, step_id, sent_at)
+        return completed
+
+    def wait(self, person: Person, step_id: int, number: int, until: datetime, now: datetime) -> None:
+        """Let a person wait at their step; when it was removed meanwhile, they go on to the next."""
+        stored = self._stored(person)
+        if stored.sequence.step(stored.keys[step_id]) is None:
+            self.step_over(person, step_id, number, now)
+        else:
+            self._store.claims.postpone(person.id, step_id, number, until, now)
+
+    def step_over(self, person: Person, step_id: int, number: int, now: datetime) -> bool:
+        """Move a person on from a step that was removed, counted from the same base; whether that completes."""
+        self._store.subscriptions.drop_deferred([person.id])
+        next_id, due = self._upcoming(person, self.handled(person), self._last(person), person.base_at)
+        base_at, last_id = person.base_at, person.last_step_id
+        return self._advance(person, step_id, number, last_id, base_at, None, next_id, due, now)[1]
+
+    def doubt(self, sending: Sending, reason: Reason, now: datetime) -> bool:
+        """A marked delivery whose fate is not known: hold it, or go on, as `on_unknown` says. Whether it completes."""
+        subscription_id, step_id, number = sending.subscription_id, sending.step_id, sending.number
+        rule = self._settings.on_unknown
+        if rule is OnUnknown.RESEND:
+            state, why, at = DeliveryState.DEFERRED, Reason.NOT_SENT, now
+        else:
+            # The moment it was handed over stays: the next step counts from there, if it was sent.
+            state, why, at = DeliveryState.UNKNOWN, reason, sending.at
+        if not self._store.claims.settle(subscription_id, step_id, number, state, at, reason=why):
+            return False
+        person = self._store.subscriptions.people([subscription_id])[subscription_id]
+        self._catalogue.refresh([person.sequence_id])
+        data = {"reason": reason.value, "rule": rule.value}
+        self._store.events.append([Event(EventType.STEP_UNKNOWN, now, person.sequence_id, person.id, step_id, data)])
+        if rule is OnUnknown.ASSUME_SENT:
+            handled = self.handled(person)
+            return self.go_on(
+                *(person, step_id, number), handled=handled, handled_at=sending.at, sent_at=sending.at, now=now
+            )
+        if rule is OnUnknown.RESEND:
+            self.wait(person, step_id, number, now, now)
+        else:
+            self._store.claims.postpone(subscription_id, step_id, number, None, now)
+        return False
+
+    def reinstate(self, person: Person, now: datetime) -> None:
+        """Take back a cancellation: the person is where they were, a failed or unknown step included."""
+        self._catalogue.refresh([person.sequence_id])
+        states = self._store.subscriptions.states(person.id)
+        keys = self._stored(person).keys
+        done = {keys[one] for one, state in states.items() if state in (DeliveryState.SENT, DeliveryState.SKIPPED)}
+        next_id, due = self._upcoming(person, done, self._last(person), person.base_at)
+        status = SubscriptionStatus.PAUSED if person.paused_at else SubscriptionStatus.ACTIVE
+        state = None if next_id is None else states.get(next_id)
+        if state is DeliveryState.FAILED:
+            status = SubscriptionStatus.FAILED
+        if state is not None and state is not DeliveryState.DEFERRED:
+            due = None
+        self._store.subscriptions.reinstate(person.id, status, next_id, due, now)
+
+    def _advance(
+        self,
+        person: Person,
+        step_id: int,
+        number: int,
+        last_step_id: int | None,
+        base_at: datetime | None,
+        sent_at: datetime | None,
+        next_id: int | None,
+        due: datetime | None,
+        now: datetime,
+    ) -> tuple[bool, bool]:
+        """Whether the person was still there, and whether that completes the subscription."""
+        # A sequence whose steps were all removed holds its people.
+        completed = next_id is None and bool(self._stored(person).sequence.steps)
+        moved = self._store.claims.advance(
+            Advance(
+                subscription_id=person.id,
+                claim=number,
+                step_id=step_id,
+                last_step_id=last_step_id,
+                base_at=base_at,
+                sent_at=sent_at,
+                next_step_id=next_id,
+                next_send_at=due,
+                completed=completed,
+                at=now,
+            )
+        )
+        if moved and completed:
+            self._store.events.append([Event(EventType.COMPLETED, now, person.sequence_id, person.id)])
+        return moved, moved and completed
+
+    def _upcoming(
+        self, person: Person, handled: Collection[str], last: str | None, previous: datetime | None
+    ) -> tuple[int | None, datetime | None]:
+        stored = self._stored(person)
+        progress = Progress(origin=person.origin_at, previous=previous, last=last, handled=handled)
+        local = subscriber_zone(person.timezone, stored.sequence, self._settings.timezone)
+        found = upcoming(stored.sequence, stored.order, progress, local)
+        return (None, None) if found is None else (stored.ids[found[0].key], found[1])
+
+    def _last(self, person: Person) -> str | None:
+        return None if person.last_step_id is None else self._stored(person).keys[person.last_step_id]
+
+    def _stored(self, person: Person) -> StoredSequence:
+        return self._catalogue.get(person.sequence_id)

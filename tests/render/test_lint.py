@@ -1,0 +1,165 @@
+"""What `check` says about a template before anybody gets it."""
+
+from __future__ import annotations
+
+import pytest
+
+from drip.errors import Severity
+from drip.render.lint import BUILTIN_NAMES, Kind, inspect_template
+from drip.render.page import built_in_layout
+
+
+def found(source: str, kind: Kind) -> list[str]:
+    """Findings as `line:column E|W message`."""
+    return [
+        f"{finding.line}:{finding.column} {finding.severity.value[0].upper()} {finding.message}"
+        for finding in inspect_template(source, kind).findings
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "findings"),
+    [
+        ("a\n{{ x }\n", "html", ["2:1 E unexpected '}'"]),
+        ("{% nonsense %}", "subject", ["1:1 E Encountered unknown tag 'nonsense'."]),
+        (
+            "a\n{{ x | uper }} {{ x is odder }}",
+            "markdown",
+            ["2:1 E there is no filter 'uper'", "2:1 E there is no test 'odder'"],
+        ),
+        ("{% extends 'x' %}", "html", ["1:1 E templates have no `extends`"]),
+        ("\n{% import 'x' as y %}", "text", ["2:1 E templates have no `import`"]),
+        ("{% include name %}", "text", ["1:1 E what is included must be written as a name in quotes"]),
+        ("{% include 'name' %}", "text", []),
+        ("{{ x }}", "subject", []),
+        ("{{ ' | " + "(" * 3000 + "' }}", "text", []),
+    ],
+)
+def test_jinja(source: str, kind: Kind, findings: list[str]) -> None:
+    assert found(source, kind) == findings
+
+
+def test_a_block_that_is_not_closed() -> None:
+    (finding,) = inspect_template("a\n{% if x %}\nb", "text").findings
+    assert finding.line == 2
+    assert "The innermost block that needs to be closed is 'if'." in finding.message
+
+
+def test_a_source_that_is_nested_too_deeply() -> None:
+    (finding,) = inspect_template("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "text").findings
+    assert finding.message == "it is nested too deeply"
+
+
+def test_hints() -> None:
+    (finding,) = inspect_template("{{ x | uper }}", "text").findings
+    assert finding.hint == "did you mean 'upper'?"
+    (finding,) = inspect_template('<a href="{{ x }}">y</a>', "html").findings
+    assert finding.hint == "write {{ x | url }}"
+    assert finding.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("source", "findings"),
+    [
+        ("<p>a<br>b<img src=x></p><hr/>", []),
+        ("<ul><li>a<li>b</ul><p>c<p>d<table><tr><td>x<td>y</table>", []),
+        ("<div>\n  <b>x\n</div>", ["2:3 E <b> is not closed"]),
+        ("<div>", ["1:1 E <div> is not closed"]),
+        ("x</div>", ["1:2 E </div> closes nothing"]),
+        ("<b><i>x</b></i>", ["1:4 E <i> is not closed", "1:12 E </i> closes nothing"]),
+        ("<svg><path d='x'/></svg>", []),
+        ("<!-- <div> --><script>if (a<b) {}</script><style>a>b{}</style><title></div></title>", []),
+        ("{% if a %}<div class='a'>{% else %}<div class='b'>{% endif %}x</div>", []),
+        ("{% if a %}<a href='https://x'>{% endif %}x{% if a %}</a>{% endif %}", []),
+        ("{% for r in rows %}<tr><td>{{ r }}</td></tr>{% endfor %}", []),
+        ("{% if a %}<div>{% endif %}", ["1:11 E <div> is not closed"]),
+        ("<td{% if a %} class='x'{% endif %}>x</td>", []),
+        ("<a title='{{ \"</a>\" }}'>x</a>", []),
+        ("<A HREF='https://x'>x</a>", []),
+        ("a < b and c > d", []),
+        ("<p>é\n{{ x\n}}<b></p>", ["3:3 E <b> is not closed"]),
+    ],
+)
+def test_html_structure(source: str, findings: list[str]) -> None:
+    assert found(source, "html") == findings
+
+
+SCRIPT = "a variable inside <script>"
+UNQUOTED = "a variable in an attribute without quotes"
+LINK = "a variable as a link without the `url` filter"
+
+
+@pytest.mark.parametrize(
+    ("source", "findings"),
+    [
+        ("<script>x = {{ x }}</script>", [f"1:13 E {SCRIPT}"]),
+        ("<style>p{color:{{ x }}}</style>", ["1:16 E a variable inside <style>"]),
+        ("<style>{% if x %}p{}{% endif %}</style>", ["1:8 E a tag inside <style>", "1:21 E a tag inside <style>"]),
+        ("<p style='color: {{ x }}'>a</p>", []),
+        ("<p class={{ x }}>a</p>", [f"1:10 E {UNQUOTED}"]),
+        ("<p\n class=a{{ x }}>a</p>", [f"2:9 E {UNQUOTED}"]),
+        ("<p onclick='{{ x }}'>a</p>", ["1:13 E a variable inside a script"]),
+        ("<a href={{ x | url }}>a</a>", [f"1:9 E {UNQUOTED}"]),
+        ("<a href='{{ x }}'>a</a>", [f"1:10 W {LINK}"]),
+        ("<a href=' {{ x.y }}'>a</a>", [f"1:11 W {LINK}"]),
+        ("<a href='{% if a %}{{ x }}{% endif %}'>a</a>", [f"1:20 W {LINK}"]),
+        ("<img src='{{ x }}'>", [f"1:11 W {LINK}"]),
+        ("<a href='{{ x | url }}'>a</a>", []),
+        ("<a href='{{ x | default(\"https://x\") | url }}'>a</a>", []),
+        ("<a href='{{ x | url | default(y) }}'>a</a>", []),
+        ("<a href='{{ x|url if x else y|url }}'>a</a>", []),
+        ("<a href='{{ x | upper }}'>a</a>", [f"1:10 W {LINK}"]),
+        ("<a href='{{ unsubscribe_url }}'>a</a><a href='{{ preferences_url }}'>b</a>", []),
+        ("<a href='https://x/{{ x }}?a={{ y }}'>a</a>", []),
+        ("<a href='mailto:{{ email }}'>a</a>", []),
+        ("<a href='{{ \"https://x\" }}'>a</a>", []),
+        ("<a title='{{ x }}'>a</a>", []),
+        ("<a href='http://x.org'>a</a>", ["1:4 W the link is not encrypted"]),
+        ("<p xmlns='http://www.w3.org/1999/xhtml'>a</p>", []),
+    ],
+)
+def test_where_variables_stand_in_html(source: str, findings: list[str]) -> None:
+    assert found(source, "html") == findings
+
+
+@pytest.mark.parametrize(
+    ("source", "findings"),
+    [
+        ("a\n\n[x]({{ link }})", [f"3:5 W {LINK}"]),
+        ("a\n\n[x]({{ link | url }})", []),
+        ("[x]({{ unsubscribe_url }}) <{{ link }}>", [f"1:29 W {LINK}"]),
+        ("![x]({{ link }})", [f"1:6 W {LINK}"]),
+        ("[x](https://x/{{ id }})", []),
+        ("[x](http://x.org) and `<script>{{ x }}</script>`", ["1:5 W the link is not encrypted"]),
+        ("\n<a href={{ link | url }}>x</a>", [f"2:9 E {UNQUOTED}"]),
+        ("<script>\n{{ x }}\n</script>", [f"2:1 E {SCRIPT}"]),
+        ("**{{ name }}**\n\n{% for x in xs %}\n- {{ x }}\n{% endfor %}", []),
+    ],
+)
+def test_markdown(source: str, findings: list[str]) -> None:
+    assert found(source, "markdown") == findings
+
+
+def test_a_layout() -> None:
+    assert found(built_in_layout(), "layout") == []
+    assert found("<p></p>", "layout") == ["1:1 E the layout has no {{ content }}"]
+    assert found("<div>{{ content | safe }}</div>", "layout") == []
+
+
+def test_variables_and_includes() -> None:
+    source = (
+        "{{ name }} {{ user.plan }} {% set mine = 1 %}{{ mine }}{% for x in xs %}{{ x }}{{ loop.index }}{% endfor %}"
+    )
+    inspection = inspect_template(source + "{% include 'foot' %}{% include ['a', 'b'] %}{{ x1 | nonsense }}", "text")
+    assert inspection.variables == {"name", "user", "xs", "x1"}
+    assert inspection.includes == {"foot", "a", "b"}
+    assert inspection.variables - BUILTIN_NAMES == {"user", "xs", "x1"}
+
+
+def test_findings_are_in_order_and_said_once() -> None:
+    source = "<a href='{{ x }}'>\n{{ y | nope }}{{ z | nope }}\n"
+    assert found(source, "html") == [
+        "1:1 E <a> is not closed",
+        f"1:10 W {LINK}",
+        "2:1 E there is no filter 'nope'",
+    ]
