@@ -15,7 +15,9 @@ from drip.store.database import Database
 from drip.store.rows import load, moment
 
 _SUBSCRIPTION = """
-    SELECT s.id, q.slug, c.email, c.name, s.status, s.started_at, s.current_step, t.key, s.next_send_at, s.variables,
+    SELECT s.id, q.slug, c.email, c.name, s.status, s.started_at, (SELECT COUNT(*) FROM step l
+        JOIN step p ON p.sequence_id = l.sequence_id AND p.rank <= l.rank AND p.position IS NOT NULL
+        WHERE l.id = s.last_step_id), t.key, s.next_send_at, s.variables,
         COALESCE(d.attempts, 0), s.last_sent_at, s.paused_at, s.completed_at, s.cancelled_at, s.cancel_reason,
         s.created_at, s.updated_at, s.key_id, q.status, d.state
     FROM subscription s JOIN sequence q ON q.id = s.sequence_id JOIN contact c ON c.id = s.contact_id
