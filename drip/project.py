@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from drip.engine.ports import Transport
     from drip.engine.worker import Worker
     from drip.files.sequences import ProjectFiles
+    from drip.store.highwater import HighWaterMark
 
 
 def system_clock() -> datetime:
@@ -40,7 +41,7 @@ class Project:
     @cached_property
     def store(self) -> Store:
         """The database; not opened yet, see `opened`."""
-        return Store(open_url(self.settings.database))
+        return Store(open_url(self.settings.database), self.settings)
 
     @contextmanager
     def opened(self) -> Iterator[Store]:
@@ -64,6 +65,13 @@ class Project:
         assert self.settings.smtp is not None  # the reader has looked
         return SmtpTransport(self.settings.smtp)
 
+    @cached_property
+    def high_water(self) -> HighWaterMark:
+        """How far the database has got, as the file beside it remembers."""
+        from drip.store.highwater import HighWaterMark
+
+        return HighWaterMark(self.store)
+
     def files(self) -> ProjectFiles:
         """What the sequence files say now, with every problem in them."""
         from drip.files.sequences import load_project_files
@@ -82,7 +90,14 @@ class Project:
         """A worker on this project's database and transport; use it as a context manager."""
         from drip.engine.worker import Worker
 
-        return Worker(self.store, self.settings, self.transport, LocalProcesses(), clock=clock, told=told)
+        # Files in an outbox may be written twice; what a server was given is gone.
+        high_water = self.high_water if self.settings.transport is TransportKind.SMTP else None
+        return Worker(
+            *(self.store, self.settings, self.transport, LocalProcesses()),
+            clock=clock,
+            told=told,
+            high_water=high_water,
+        )
 
 
 def open_project(folder: Path | None = None, config: Path | None = None) -> Project:

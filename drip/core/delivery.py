@@ -37,6 +37,7 @@ class Reason(StrEnum):
     REFUSED = "refused"  # failed: the server refused the message for good
     NO_MAILBOX = "no_mailbox"  # failed: the mailbox or domain does not exist
     ATTEMPTS = "attempts"  # failed: temporary refusals until the attempts ran out
+    RESTORED = "restored"  # unknown: it was due in what a restored database has lost
     INTERRUPTED = "interrupted"  # unknown: the process died between dot and answer
     NO_ANSWER = "no_answer"  # unknown: the connection was lost between dot and answer
 

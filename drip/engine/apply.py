@@ -81,7 +81,7 @@ def _write(
         elif not sequence.empty:
             _put_away(store, sequence, now)
     for slug, one in files.items():
-        _keep_path(store, slug, one.path)
+        _remember(store, slug, one)
 
 
 def _save(
@@ -94,7 +94,6 @@ def _save(
     progress: Callable[[int], None],
 ) -> None:
     before = store.sequences.by_slug(planned.slug)
-    wanted = one.definition.sequence.status
     same = before is not None and definition_to_json(before.definition) == definition_to_json(one.definition)
     if before is None or not same or before.source is Source.API:
         stored = store.sequences.save(
@@ -110,7 +109,6 @@ def _save(
             _move_people(store, settings, before, stored, now, progress)
         store.events.append([Event(EventType.APPLIED, now, stored.id, data={"revision": stored.revision})])
         before = stored
-    store.sequences.set_file_status(before.id, wanted)
     if planned.status is not None and store.sequences.set_status(before.id, planned.status[1], now):
         store.events.append([Event(EventType.STATUS, now, before.id, data={"status": planned.status[1].value})])
 
@@ -147,12 +145,17 @@ def _put_away(store: Store, planned: SequencePlan, now: datetime) -> None:
     assert stored is not None
     if planned.kind is ChangeKind.DELETE:
         store.sequences.delete(stored.id)
-    elif store.sequences.set_status(stored.id, SequenceStatus.ARCHIVED, now):
+        return
+    # A file that comes back brings its status with it.
+    store.sequences.set_file(stored.id, stored.path or "", SequenceStatus.ARCHIVED)
+    if store.sequences.set_status(stored.id, SequenceStatus.ARCHIVED, now):
         data = {"status": SequenceStatus.ARCHIVED.value}
         store.events.append([Event(EventType.STATUS, now, stored.id, data=data)])
 
 
-def _keep_path(store: Store, slug: str, path: str) -> None:
+def _remember(store: Store, slug: str, one: Incoming) -> None:
+    """Where the file is and which status it asks for, also where nothing else changes."""
     stored = store.sequences.by_slug(slug)
-    if stored is not None and stored.path != path:
-        store.sequences.set_path(stored.id, path)
+    wanted = one.definition.sequence.status
+    if stored is not None and (stored.path, stored.file_status) != (one.path, wanted):
+        store.sequences.set_file(stored.id, one.path, wanted)

@@ -187,6 +187,9 @@ def resolve(store: Store, settings: Settings, delivery_id: int, *, sent: bool, n
             store.claims.settle(subscription_id, step_id, number, DeliveryState.SENT, at)
             handled = onward.handled(person)
             onward.go_on(person, step_id, number, handled=handled, handled_at=at, sent_at=at, now=now)
+            until = store.restored_until()
+            if waits and until is not None and person.open_reason is Reason.RESTORED:
+                store.subscriptions.hold_due(until, now, person.id)
         else:
             state = DeliveryState.DEFERRED if waits else DeliveryState.FAILED
             store.claims.settle(subscription_id, step_id, number, state, now, reason=Reason.NOT_SENT)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from drip.core.address import clean_line, email_key, parse_email
+from drip.core.moments import floor_to_millisecond
 from drip.core.progress import Progress, upcoming
 from drip.core.schedule import subscriber_zone
 from drip.core.sequence import SequenceStatus
@@ -126,6 +127,8 @@ class _Batch:
         self._now = now
         self._key_id = key_id
         self._answers: dict[int, Answered] = {}
+        self._again: dict[int, tuple[str, str]] = {}
+        """Who is in this batch already: index -> (address, key)."""
 
     def subscribe(self, requests: Sequence[Request]) -> list[Answered]:
         wanted = self._check(requests)
@@ -174,14 +177,14 @@ class _Batch:
                 if row_id is not None:
                     replaced.append(row_id)
             else:
-                self._answers[index] = Answered(Answer.EXISTING, email)
+                self._again[index] = (email, key)
         self._store.subscriptions.replace(replaced)
         return fresh
 
     def _missing(self, request: Request, contact: Contact | None) -> list[str]:
-        given = {**(contact.variables if contact else {}), **request.variables}
-        if request.name or (contact and contact.name):
-            given["name"] = request.name
+        given = {"email": request.email, **(contact.variables if contact else {}), **request.variables}
+        if name := clean_line(request.name) or (contact.name if contact else ""):
+            given["name"] = name
         return [
             name
             for name, variable in self._stored.sequence.variables.items()
@@ -206,13 +209,16 @@ class _Batch:
         for index, person in zip(fresh, new, strict=True):
             row_id = standing[person.contact_id][0]
             self._answers[index] = Answered(Answer.CREATED, fresh[index][0], subscription_id=row_id)
+        for index, (email, key) in self._again.items():
+            row_id = standing[contacts[key].id][0]
+            self._answers[index] = Answered(Answer.EXISTING, email, subscription_id=row_id)
         self._store.events.append(
             Event(EventType.SUBSCRIBED, self._now, self._stored.id, standing[person.contact_id][0]) for person in new
         )
 
     def _new(self, contact: Contact, request: Request) -> NewSubscription:
         sequence = self._stored.sequence
-        started_at = request.started_at or self._now
+        started_at = floor_to_millisecond(request.started_at or self._now)
         zone = {**contact.variables, **request.variables}.get("timezone")
         local = subscriber_zone(zone, sequence, self._settings.timezone)
         progress = Progress(origin=started_at, previous=None, last=None)

@@ -14,6 +14,14 @@ from drip.engine.records import Contact
 from drip.store.database import Database
 from drip.store.rows import dump, load, marks
 
+_GRAVITY = (
+    SuppressionReason.BOUNCE,
+    SuppressionReason.MANUAL,
+    SuppressionReason.UNSUBSCRIBED,
+    SuppressionReason.COMPLAINT,
+)
+"""From the least to the gravest: a bounce may turn out to be our own fault, a person's word does not."""
+
 _CONTACT = "id, email, name, variables, status, created_at, updated_at"
 
 
@@ -114,12 +122,16 @@ class Suppressions:
         code: str | None = None,
         delivery_id: int | None = None,
     ) -> bool:
-        """Whether it is new; an entry that exists keeps its reason."""
+        """Whether it is new, or has a graver reason now; a lesser one changes nothing."""
+        lesser = [other.value for other in _GRAVITY[: _GRAVITY.index(reason)]]
         return bool(
             self._database.run(
                 "INSERT INTO suppression (email_key, email, reason, code, delivery_id, added_at)"
-                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (email_key) DO NOTHING",
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (email_key) DO UPDATE SET reason = excluded.reason,"
+                " code = excluded.code, delivery_id = excluded.delivery_id, added_at = excluded.added_at"
+                f" WHERE suppression.reason IN ({marks(len(lesser))})",
                 *(email_key(email), email, reason.value, code, delivery_id, to_milliseconds(now)),
+                *lesser,
             )
         )
 

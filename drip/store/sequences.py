@@ -101,7 +101,7 @@ class Sequences:
             " SELECT id, revision, ?, ?, ?, ?, ?, ? FROM sequence WHERE id = ?",
             *(at, source.value, author, commit, int(dirty), definition_to_json(definition), row_id),
         )
-        self._save_steps(row_id, [step.key for step in sequence.steps], at)
+        self._save_steps(row_id, {step.key: sequence.position(step.key) for step in sequence.steps}, at)
         stored = self.by_id(row_id)
         assert stored is not None
         return stored
@@ -115,13 +115,9 @@ class Sequences:
             )
         )
 
-    def set_file_status(self, row_id: int, status: SequenceStatus) -> None:
-        """Remember what the file asks for now."""
-        self._database.run("UPDATE sequence SET file_status = ? WHERE id = ?", status.value, row_id)
-
-    def set_path(self, row_id: int, path: str) -> None:
-        """Remember where the file is now."""
-        self._database.run("UPDATE sequence SET path = ? WHERE id = ?", path, row_id)
+    def set_file(self, row_id: int, path: str, status: SequenceStatus) -> None:
+        """Remember where the file is now, and which status it asks for."""
+        self._database.run("UPDATE sequence SET path = ?, file_status = ? WHERE id = ?", path, status.value, row_id)
 
     def delete(self, row_id: int) -> None:
         """Remove a sequence that nobody ever was in."""
@@ -187,16 +183,15 @@ class Sequences:
             updated_at=from_milliseconds(updated),
         )
 
-    def _save_steps(self, row_id: int, keys: list[str], at: int) -> None:
+    def _save_steps(self, row_id: int, positions: Mapping[str, int | None], at: int) -> None:
         before = [
             key for (key,) in self._database.rows("SELECT key FROM step WHERE sequence_id = ? ORDER BY rank", row_id)
         ]
-        positions = {key: position for position, key in enumerate(keys, 1)}
         # Positions are unique: all are cleared before any is set.
         self._database.run("UPDATE step SET position = NULL WHERE sequence_id = ?", row_id)
         self._database.run_many(
             "INSERT INTO step (sequence_id, key, rank, position, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (sequence_id, key) DO UPDATE SET rank = excluded.rank, position = excluded.position,"
             " updated_at = excluded.updated_at",
-            [(row_id, key, rank, positions.get(key), at, at) for rank, key in enumerate(merge_order(before, keys), 1)],
+            [(row_id, key, rank, positions.get(key), at, at) for rank, key in enumerate(merge_order(before, list(positions)), 1)],
         )

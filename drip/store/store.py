@@ -7,24 +7,30 @@ import secrets
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 
+from drip.core.moments import from_milliseconds, to_milliseconds
+from drip.core.settings import Settings
 from drip.store.claims import Claims
 from drip.store.contacts import Contacts, Suppressions
 from drip.store.database import Database
 from drip.store.deliveries import Deliveries
+from drip.store.endpoints import Endpoints
 from drip.store.events import Events
+from drip.store.keys import Keys
 from drip.store.migrate import ensure_schema, open_patiently
 from drip.store.overview import Overview
 from drip.store.sequences import Sequences
 from drip.store.subscriptions import Subscriptions
+from drip.store.webhooks import Webhooks
 
 
 class Store:
     """One project's memory."""
 
-    def __init__(self, database: Database) -> None:
-        """Nothing is opened yet; see `open`."""
+    def __init__(self, database: Database, settings: Settings | None = None) -> None:
+        """Nothing is opened yet; see `opened`. Without settings no event is made ready for drip.yaml's webhooks."""
         self.database = database
         self.sequences = Sequences(database)
         self.contacts = Contacts(database)
@@ -32,7 +38,10 @@ class Store:
         self.subscriptions = Subscriptions(database)
         self.claims = Claims(database)
         self.deliveries = Deliveries(database)
-        self.events = Events(database)
+        self.keys = Keys(database)
+        self.endpoints = Endpoints(database, settings.webhooks if settings else ())
+        self.webhooks = Webhooks(database, self.endpoints, settings.project if settings else "")
+        self.events = Events(database, self.webhooks)
         self.overview = Overview(database)
 
     @contextmanager
@@ -72,6 +81,19 @@ class Store:
     def identity(self) -> str:
         """The database's own id, made once; a copy has the same."""
         return self._meta("database_id", uuid.uuid4().hex)
+
+    def restored_until(self) -> datetime | None:
+        """Until when messages may have been sent that the database does not know of; None: it never went back."""
+        kept = self.database.value("SELECT value FROM meta WHERE name = 'restored_until'")
+        return None if kept is None else from_milliseconds(int(kept))
+
+    def set_restored_until(self, moment: datetime) -> None:
+        """Remember that the database went back in time."""
+        self.database.run(
+            "INSERT INTO meta (name, value) VALUES ('restored_until', ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            str(to_milliseconds(moment)),
+        )
 
     def _meta(self, name: str, fresh: str) -> str:
         found: str | None = self.database.value("SELECT value FROM meta WHERE name = ?", name)

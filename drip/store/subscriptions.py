@@ -228,6 +228,29 @@ class Subscriptions:
             [(change.next_step_id, ms(change.next_send_at), at, change.id) for change in changes],
         )
 
+    def hold_due(self, until: datetime, now: datetime, row_id: int | None = None) -> list[int]:
+        """Make everybody wait for a decision whose step was due until then, or one of them; their ids.
+
+        Their deliveries are `unknown`, handed over when they were due.
+        """
+        rows = self._database.rows(
+            "SELECT id FROM subscription WHERE status IN ('active', 'paused') AND next_send_at <= ?"
+            " AND (? IS NULL OR id = ?)",
+            *(ms(until), row_id, row_id),
+        )
+        self._database.run_many(
+            "INSERT INTO delivery (subscription_id, step_id, state, reason, claim, at)"
+            " SELECT id, next_step_id, 'unknown', 'restored', claim, next_send_at FROM subscription WHERE id = ?"
+            " ON CONFLICT (subscription_id, step_id) DO UPDATE SET state = excluded.state, reason = excluded.reason,"
+            " claim = excluded.claim, at = excluded.at",
+            rows,
+        )
+        self._database.run_many(
+            "UPDATE subscription SET next_send_at = NULL, owner = NULL, updated_at = ? WHERE id = ?",
+            [(ms(now), held) for (held,) in rows],
+        )
+        return [held for (held,) in rows]
+
     def drop_deferred(self, row_ids: Sequence[int]) -> None:
         """Forget the deferred deliveries of subscriptions that will not try them again."""
         self._database.run_many(

@@ -1,0 +1,122 @@
+"""How far the database has got, in a small file beside it: a database that went back in time is behind its file.
+
+Backups are restored and files copied; the messages that were sent meanwhile stay sent. The file knows the database's
+own id, so that a new database in the same place is no cause for alarm, and the last number of every table whose ids
+are never used twice, so that they are not used twice after a restore either.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from drip.core.moments import format_moment, parse_moment
+from drip.errors import DatabaseUnavailable
+from drip.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the file says."""
+
+    database: str
+    """The database's own id."""
+    at: datetime
+    """The worker's clock when it was written."""
+    numbers: Mapping[str, int]
+    """The last id given out, by table."""
+
+    @property
+    def event(self) -> int:
+        """The number of the last event."""
+        return self.numbers.get("event", 0)
+
+
+class HighWaterMark:
+    """The file of one database; of one in memory there is none."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        path = store.database.path
+        self.path = None if path is None else path.with_name(path.name + ".mark")
+        self._written: Mark | None = None
+
+    def ahead(self) -> Mark | None:
+        """The file's mark when the database is behind it, else None.
+
+        Raises:
+            DatabaseUnavailable: the file can't be read.
+        """
+        mark = self._read()
+        if mark is None or mark.database != self._store.identity() or mark.event <= self._store.events.last():
+            return None
+        return mark
+
+    def require(self) -> None:
+        """Raise DatabaseUnavailable when the database is behind its file."""
+        mark = self.ahead()
+        if mark is not None:
+            last = self._store.events.last()
+            raise DatabaseUnavailable(
+                f"the database has gone back in time: its last event is {last}, but {mark.event} were written"
+                f" until {format_moment(mark.at)}",
+                "what was sent since then would be sent again: `drip resolve --restored --hold` holds what was due,"
+                " `--go-on` sends it",
+            )
+
+    def note(self, now: datetime) -> None:
+        """Write how far the database is, if it has moved; never less than another worker wrote.
+
+        Raises:
+            DatabaseUnavailable: the file can't be written.
+        """
+        if self.path is None or (self._written is not None and self._store.events.last() == self._written.event):
+            return
+        numbers = dict(self._store.database.rows("SELECT name, seq FROM sqlite_sequence"))
+        mark = Mark(self._store.identity(), now, numbers)
+        standing = self._read()
+        if standing is None or standing.database != mark.database or standing.event < mark.event:
+            _write(self.path, mark)
+        self._written = mark
+
+    def accept(self, mark: Mark) -> None:
+        """Take the database as it is: its next ids come after those that were given out in what is lost."""
+        for table, number in mark.numbers.items():
+            changed = self._store.database.run(
+                "UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = ?", number, table
+            )
+            if not changed:
+                self._store.database.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table, number)
+        self._store.set_restored_until(mark.at)
+
+    def _read(self) -> Mark | None:
+        if self.path is None:
+            return None
+        try:
+            said = json.loads(self.path.read_text("utf-8"))
+            return Mark(str(said["database"]), parse_moment(said["at"]), {**said["numbers"]})
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DatabaseUnavailable(
+                f"{self.path} can't be read", "remove it, unless the database was restored from a backup"
+            ) from error
+
+
+def _write(path: Path, mark: Mark) -> None:
+    text = json.dumps({"database": mark.database, "at": format_moment(mark.at), "numbers": dict(mark.numbers)})
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with fresh.open("w", encoding="utf-8") as handle:
+            handle.write(text + "\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"{path} can't be written", "look at the disk and the folder's permissions"
+        ) from error
