@@ -30,6 +30,11 @@ class RichBar:
         self._progress.advance(self._task, amount)
         self._show()
 
+    def move_to(self, amount: int) -> None:
+        """So much is done in all."""
+        self._progress.update(self._task, completed=amount)
+        self._show()
+
     def say(self, text: str) -> None:
         """Change the words beside it."""
         self._progress.update(self._task, description=Text(clean(text)).plain)

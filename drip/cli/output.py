@@ -76,6 +76,15 @@ def confirm(question: str) -> bool:
     return click.confirm(clean(question), default=False, err=True)
 
 
+def write_document(content: str | bytes) -> None:
+    """A part of a message: as it is for a file or program, safe for a terminal."""
+    raw = _encodable(content).encode() if isinstance(content, str) else content
+    if is_terminal(sys.stdout):
+        line(clean_prose(raw.decode("utf-8", "replace").replace("\r\n", "\n").rstrip("\n")))
+    else:
+        sys.stdout.buffer.write(raw)
+
+
 def write_json(document: Any) -> None:
     """One JSON document: in one line, or readable on a terminal."""
     indent = 2 if is_terminal(sys.stdout) else None
@@ -150,6 +159,10 @@ class Bar(Protocol):
         """So much more is done."""
         ...
 
+    def move_to(self, amount: int) -> None:
+        """So much is done in all."""
+        ...
+
     def say(self, text: str) -> None:
         """Change the words beside it."""
         ...
@@ -176,6 +189,9 @@ def progress(text: str, total: int | None) -> Iterator[Bar]:
 
 class _NoBar:
     def advance(self, amount: int = 1) -> None:
+        """Nobody watches."""
+
+    def move_to(self, amount: int) -> None:
         """Nobody watches."""
 
     def say(self, text: str) -> None:

@@ -157,9 +157,17 @@ class Overview:
         search: str | None = None,
         limit: int | None = 100,
         offset: int = 0,
+        before: int | None = None,
     ) -> list[Subscription]:
-        """Standing subscriptions, newest first. A limit of None is no limit."""
+        """Standing subscriptions, newest first. A limit of None is no limit.
+
+        Args:
+            before: only those with a smaller id: pages that cost the same however far they are.
+        """
         where, params = _filters(sequence_id, status, search)
+        if before is not None:
+            where += " AND s.id < ?"
+            params.append(before)
         rows = self._database.rows(
             f"{_SUBSCRIPTION} {where} ORDER BY s.id DESC LIMIT ? OFFSET ?",
             *params,

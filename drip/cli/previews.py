@@ -1,0 +1,119 @@
+"""Messages for `preview`: steps rendered for a person, or for an example of one. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from drip.cli.arguments import known_address
+from drip.cli.invocation import Invocation
+from drip.core.address import Address
+from drip.core.policy import merged_variables
+from drip.core.sequence import Definition, Step
+from drip.errors import FilesInvalid, NotFound, Problem, Severity
+from drip.files.sequences import ProjectFiles
+from drip.render.compile import Recipient, compile_step
+from drip.render.message import Message
+from drip.store.store import Store
+
+EXAMPLE = "ada@example.com"
+"""Who an example is to."""
+
+
+def preview_messages(
+    invocation: Invocation, slug: str, step: str | None, person: str | None, variables: Mapping[str, Any]
+) -> list[tuple[str, Message]]:
+    """The key and message of one step, or of all.
+
+    Args:
+        person: an address whose name and variables are used; None takes examples.
+        variables: over all others.
+
+    Raises:
+        NotFound: no such sequence, step or person.
+        FilesInvalid: the file of the sequence has errors, and the database does not have it.
+        RenderFailed: a template can't be rendered with these variables.
+    """
+    definition = _definition(invocation, slug)
+    steps = [_step(definition, step)] if step else list(definition.sequence.steps)
+    to, known = _person(invocation, definition, person)
+    recipient = _recipient(invocation, to, {**known, **variables})
+    now = invocation.now()
+    return [(one.key, compile_step(definition, one, invocation.settings).render(recipient, now)) for one in steps]
+
+
+def message_object(key: str, message: Message) -> dict[str, Any]:
+    """A message as JSON values."""
+    return {
+        "step": key,
+        "from": str(message.sender),
+        "to": str(message.to),
+        "reply_to": str(message.reply_to) if message.reply_to else None,
+        "subject": message.subject,
+        "text": message.text,
+        "html": message.html,
+        "headers": [list(header) for header in message.headers],
+    }
+
+
+def _definition(invocation: Invocation, slug: str) -> Definition:
+    files = invocation.project.files()
+    found = next((one for one in files.definitions if one.sequence.id == slug), None)
+    errors = list(_errors_of(files, slug))
+    if found is not None and not errors:
+        return found
+    with invocation.opened() as store:
+        stored = store.sequences.by_slug(slug)
+        known = {*files.paths, *store.sequences.slugs()}
+    if stored is not None:
+        return stored.definition
+    if slug in files.paths:
+        raise FilesInvalid(errors or [problem for problem in files.problems if problem.severity is Severity.ERROR])
+    hint = None if known else "there are no sequences yet: `drip init` writes an example"
+    raise NotFound("sequence", slug, known, hint)
+
+
+def _errors_of(files: ProjectFiles, slug: str) -> Iterator[Problem]:
+    path = files.paths.get(slug)
+    return (one for one in files.problems if one.path == path and one.severity is Severity.ERROR)
+
+
+def _step(definition: Definition, key: str) -> Step:
+    found = definition.sequence.step(key)
+    if found is None:
+        known = [step.key for step in definition.sequence.steps]
+        raise NotFound(f"step of {definition.sequence.id!r}", key, known)
+    return found
+
+
+def _person(invocation: Invocation, definition: Definition, email: str | None) -> tuple[Address, Mapping[str, Any]]:
+    """Who it is to, and what is known of them; without an address, an example of everybody."""
+    sequence = definition.sequence
+    if email is None:
+        examples = {name: one.example for name, one in sequence.variables.items() if one.example is not None}
+        return Address(EXAMPLE), merged_variables(sequence, {}, examples)
+    with invocation.opened() as store:
+        contact = store.contacts.by_email(known_address(email))
+        if contact is None:
+            raise NotFound("contact", email, store.contacts.near(email), "`drip subscribers` lists them")
+        own = _own_variables(store, sequence.id, contact.id)
+    return Address(contact.email, contact.name), merged_variables(sequence, contact.variables, own)
+
+
+def _own_variables(store: Store, slug: str, contact_id: int) -> Mapping[str, Any]:
+    stored = store.sequences.by_slug(slug)
+    row_id = store.subscriptions.find(stored.id, contact_id) if stored else None
+    return {} if row_id is None else store.subscriptions.variables(row_id)
+
+
+def _recipient(invocation: Invocation, to: Address, variables: Mapping[str, Any]) -> Recipient:
+    base, mailto = invocation.settings.base_url, invocation.settings.inbound_address
+    link = None if base is None else f"{base}/u/preview"
+    return Recipient(
+        to=to,
+        variables=variables,
+        delivery_token="preview",
+        unsubscribe_url=link,
+        preferences_url=link,
+        unsubscribe_mailto=None if mailto is None else f"mailto:{mailto}?subject=unsubscribe%20preview",
+    )

@@ -1,0 +1,97 @@
+"""`unknown` and `resolve`: deliveries whose fate nobody knows, until a person says."""
+
+from __future__ import annotations
+
+import click
+
+from drip.cli.arguments import json_option
+from drip.cli.invocation import Invocation, pass_invocation
+from drip.errors import Invalid
+
+
+@click.command("unknown")
+@json_option
+@pass_invocation
+def unknown_command(invocation: Invocation, as_json: bool) -> None:
+    """List deliveries whose fate is not known.
+
+    The process died, or the connection was lost, between the last octet and the server's answer. Practically all of
+    them were sent. They are never sent again by themselves: look into the server's log, then `drip resolve`.
+
+    \b
+    Example:
+      drip unknown
+      drip unknown --json | jq '.[].id'
+    """
+    from drip.cli.output import line, moment, note, show_table, write_json
+    from drip.engine.objects import delivery_object
+
+    with invocation.opened() as store:
+        found = store.deliveries.unknown()
+    if as_json:
+        write_json([delivery_object(delivery) for delivery in found])
+        return
+    if not found:
+        line("the fate of every delivery is known")
+        return
+    rows = [(one.id, one.sequence, one.step, one.email, one.reason, moment(one.at, invocation.zone)) for one in found]
+    show_table([">delivery", "sequence", "step", "email", "why", "at"], rows)
+    note("`drip resolve DELIVERY --sent` or `--not-sent` settles one, `--all` all of them")
+
+
+@click.command("resolve")
+@click.argument("deliveries", metavar="DELIVERY...", type=click.IntRange(min=1), nargs=-1)
+@click.option("--sent/--not-sent", "sent", default=None, help="What became of it; one of them is needed.")
+@click.option("--all", "everything", is_flag=True, help="All that `drip unknown` lists.")
+@json_option
+@click.pass_context
+@pass_invocation
+def resolve_command(
+    invocation: Invocation,
+    context: click.Context,
+    deliveries: tuple[int, ...],
+    sent: bool | None,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """Settle deliveries whose fate is not known.
+
+    --sent: the person goes on with the next step. --not-sent: the step is due again now; if the server did take the
+    first one, they get it twice, with the same Message-ID.
+
+    \b
+    Example:
+      drip resolve 17 --sent
+      drip resolve --all --not-sent
+    """
+    from drip.cli.output import clean, complain, line, write_json
+    from drip.engine.people import resolve
+    from drip.errors import DripError
+
+    if sent is None:
+        raise Invalid("say what became of it", "`--sent` or `--not-sent`")
+    if bool(deliveries) == everything:
+        raise Invalid("say which", "ids from `drip unknown`, or --all")
+    done, failures = [], []
+    with invocation.opened() as store:
+        wanted = [one.id for one in store.deliveries.unknown()] if everything else list(dict.fromkeys(deliveries))
+        for delivery_id in wanted:
+            try:
+                resolve(store, invocation.settings, delivery_id, sent=sent, now=invocation.now())
+                done.append(delivery_id)
+            except DripError as error:
+                failures.append((delivery_id, error))
+    if as_json:
+        refused = [{"id": delivery_id, "message": error.message} for delivery_id, error in failures]
+        write_json({"resolved": done, "refused": refused})
+    else:
+        for delivery_id in done:
+            line(clean(f"delivery {delivery_id} is settled: {'sent' if sent else 'not sent, due again'}"))
+        if not wanted:
+            line("the fate of every delivery is known")
+    if failures:
+        from drip.cli.main import exit_code
+
+        for _, failure in failures:
+            complain(failure.message, failure.hint)
+        context.exit(max(exit_code(failure) for _, failure in failures))

@@ -1,0 +1,109 @@
+"""What must be true of every database, whatever happened to it. Reads only; what breaks a rule is a bug, or damage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drip.store.database import Database
+
+MOST = 100
+"""Violations reported per rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that can't be."""
+
+    rule: str
+    """The rule's name."""
+    what: str
+    """The rows it is about."""
+
+
+# Each query gives the rows that break the rule, as one column of text. `who` names a subscription.
+_WHO = "'subscription ' || s.id || ' (' || c.email || ' in ' || q.slug || ')'"
+_FROM = (
+    " FROM subscription s JOIN contact c ON c.id = s.contact_id JOIN sequence q ON q.id = s.sequence_id"
+    " LEFT JOIN delivery d ON d.subscription_id = s.id AND d.step_id = s.next_step_id"
+    " LEFT JOIN step t ON t.id = s.next_step_id"
+)
+
+RULES: dict[str, str] = {
+    "live people wait for a step, unless the sequence has none": f"""
+        SELECT {_WHO} {_FROM} WHERE s.status IN ('active', 'paused') AND s.next_step_id IS NULL
+            AND EXISTS (SELECT 1 FROM step t2 WHERE t2.sequence_id = s.sequence_id AND t2.position IS NOT NULL)""",
+    "the step waited for is one of the sequence's": f"""
+        SELECT {_WHO} || ', step ' || t.key {_FROM} WHERE s.status IN ('active', 'paused')
+            AND s.next_step_id IS NOT NULL AND (t.sequence_id <> s.sequence_id OR t.position IS NULL)""",
+    "who waits for a step has a time, unless its delivery is unknown": f"""
+        SELECT {_WHO} {_FROM} WHERE s.status IN ('active', 'paused') AND s.next_step_id IS NOT NULL
+            AND s.next_send_at IS NULL AND d.state IS NOT 'unknown'""",
+    "who waits for an unknown delivery has no time": f"""
+        SELECT {_WHO} {_FROM} WHERE s.status = 'active' AND d.state = 'unknown' AND s.next_send_at IS NOT NULL""",
+    "the step waited for has not been handled": f"""
+        SELECT {_WHO} || ', delivery ' || d.id || ' is ' || d.state {_FROM}
+            WHERE s.status IN ('active', 'paused') AND d.state NOT IN ('deferred', 'sending', 'unknown')""",
+    "no suppressed address is in a sequence": f"""
+        SELECT {_WHO} {_FROM} WHERE s.status IN ('active', 'paused', 'failed') AND s.replaced = 0
+            AND EXISTS (SELECT 1 FROM suppression x WHERE x.email_key = c.email_key)""",
+    "what ended has nothing pending": f"""
+        SELECT {_WHO} {_FROM} WHERE s.status IN ('completed', 'cancelled')
+            AND (s.next_step_id IS NOT NULL OR s.next_send_at IS NOT NULL)""",
+    "only live people have deferred deliveries": """
+        SELECT 'delivery ' || d.id || ' of subscription ' || s.id || ', which is ' || s.status
+            FROM delivery d JOIN subscription s ON s.id = d.subscription_id
+            WHERE d.state = 'deferred' AND s.status IN ('completed', 'cancelled')""",
+    "a deferred delivery is of the step waited for, or of a later one": """
+        SELECT 'delivery ' || d.id || ' of subscription ' || s.id || ', step ' || t.key
+            FROM delivery d JOIN subscription s ON s.id = d.subscription_id JOIN step t ON t.id = d.step_id
+            LEFT JOIN step n ON n.id = s.next_step_id
+            WHERE d.state = 'deferred' AND s.status IN ('active', 'paused', 'failed')
+                AND (t.position IS NULL OR n.rank IS NULL OR t.rank < n.rank)""",
+    "what is being sent has an owner": """
+        SELECT 'delivery ' || d.id || ' of subscription ' || s.id
+            FROM delivery d JOIN subscription s ON s.id = d.subscription_id
+            WHERE d.state = 'sending' AND s.owner IS NULL""",
+    "an owner is a worker that has not ended": """
+        SELECT 'subscription ' || s.id || ', worker ' || s.owner FROM subscription s
+            WHERE s.owner IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM worker w WHERE w.id = s.owner AND w.ended_at IS NULL)""",
+    "one delivery per person and step": """
+        SELECT 'subscription ' || subscription_id || ', step ' || step_id || ': ' || COUNT(*)
+            FROM delivery GROUP BY subscription_id, step_id HAVING COUNT(*) > 1""",
+    "a delivery is of a step of its sequence": """
+        SELECT 'delivery ' || d.id FROM delivery d JOIN subscription s ON s.id = d.subscription_id
+            JOIN step t ON t.id = d.step_id WHERE t.sequence_id <> s.sequence_id""",
+    "who failed has a delivery that failed": f"""
+        SELECT {_WHO} {_FROM} WHERE s.status = 'failed' AND s.next_step_id IS NOT NULL AND t.position IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM delivery f WHERE f.subscription_id = s.id AND f.state = 'failed')""",
+    "each state has its moment": f"""
+        SELECT {_WHO} || ', ' || s.status {_FROM} WHERE (s.status = 'paused' AND s.paused_at IS NULL)
+            OR (s.status = 'completed' AND s.completed_at IS NULL)
+            OR (s.status = 'cancelled' AND s.cancelled_at IS NULL)""",
+    "one standing subscription per person and sequence": """
+        SELECT 'contact ' || contact_id || ' in sequence ' || sequence_id || ': ' || COUNT(*)
+            FROM subscription WHERE replaced = 0 GROUP BY contact_id, sequence_id HAVING COUNT(*) > 1""",
+    "a sequence has its newest revision": """
+        SELECT q.slug FROM sequence q
+            WHERE NOT EXISTS (SELECT 1 FROM revision r WHERE r.sequence_id = q.id AND r.number = q.revision)""",
+    "positions are 1, 2, 3": """
+        SELECT q.slug FROM sequence q JOIN step t ON t.sequence_id = q.id AND t.position IS NOT NULL
+            GROUP BY q.id HAVING MIN(t.position) <> 1 OR MAX(t.position) <> COUNT(*)""",
+}
+"""What must be true -> a query for what breaks it."""
+
+
+def violations(database: Database) -> list[Violation]:
+    """Everything that is damaged or can't be; empty when all is well."""
+    found = [
+        Violation("the file is whole", str(text))
+        for (text,) in database.rows(f"PRAGMA integrity_check({MOST})")
+        if text != "ok"
+    ]
+    found += [
+        Violation("references lead somewhere", f"{table}, row {row_id} to {parent}")
+        for table, row_id, parent, _ in database.rows("PRAGMA foreign_key_check")[:MOST]
+    ]
+    for rule, query in RULES.items():
+        found += [Violation(rule, str(what)) for (what,) in database.rows(f"{query} LIMIT {MOST}")]
+    return found
