@@ -155,6 +155,9 @@ class _Builder:
         settled = settle(with_body(page), self._placeholders)
         inlined = inline_css(settled)
         lost = self._placeholders.lost(settled, inlined)
+        if lost is not None and lost.source == _FOOTER:
+            message = f"{self._content.label}: there is no room for the footer"
+            raise RenderFailed(message, "a comment, <style>, <script> or the like is not closed")
         if lost is not None:
             raise RenderFailed(
                 f"{lost.template}, line {lost.line}: {lost.source} can't stand there",

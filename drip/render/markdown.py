@@ -11,7 +11,9 @@ from functools import lru_cache
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock, html_block
+from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
 
 from drip.render.lists import join_lists
 from drip.render.placeholders import Placeholders
@@ -38,6 +40,7 @@ def _parser() -> MarkdownIt:
     )
     parser.block.ruler.at("html_block", _html_block, {"alt": ["paragraph", "reference", "blockquote"]})
     parser.inline.ruler.before("autolink", "tag_link", _tag_link)
+    parser.core.ruler.before("inline", "conditional_paragraphs", _conditional_paragraphs)
     parser.add_render_rule("tags", _render_tags)
     return parser
 
@@ -55,6 +58,40 @@ def _tags_line(state: StateBlock, start_line: int, end_line: int, silent: bool) 
     token.map = [start_line, start_line + 1]
     state.line = start_line + 1
     return True
+
+
+def _conditional_paragraphs(state: StateCore) -> None:
+    """A paragraph that is one `{% if … %}…{% endif %}` goes as a whole when the condition is not true."""
+    placeholders: Placeholders = state.env["placeholders"]
+    tokens: list[Token] = []
+    for token in state.tokens:
+        tokens.append(token)
+        if token.type != "paragraph_close" or token.hidden:
+            continue
+        opening, inline = tokens[-3:-1]
+        if ends := _ends_of_condition(inline.content, placeholders):
+            first, last = ends
+            inline.content = inline.content[len(first) : -len(last)]
+            tokens[-3:] = [_tags_token(first, token), opening, inline, token, _tags_token(last, token)]
+    state.tokens = tokens
+
+
+def _ends_of_condition(content: str, placeholders: Placeholders) -> tuple[str, str] | None:
+    """The words of the `if` and `endif` that enclose a text, when it has no other branch and is one condition."""
+    words = list(placeholders.word.finditer(content))
+    if len(words) < 2 or words[0].start() != 0 or words[-1].end() != len(content):
+        return None
+    depth = 0
+    for word in words:
+        tag = placeholders.tag(word).word
+        depth += (tag == "if") - (tag == "endif")
+        if (depth == 0 and word is not words[-1]) or (depth == 1 and tag in ("else", "elif")):
+            return None
+    return (words[0][0], words[-1][0]) if placeholders.tag(words[-1]).word == "endif" else None
+
+
+def _tags_token(word: str, like: Token) -> Token:
+    return Token("tags", "", 0, content=word, level=like.level, block=True)
 
 
 def _html_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:

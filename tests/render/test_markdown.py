@@ -76,6 +76,11 @@ def test_a_value_is_never_markdown_nor_a_template(value: str) -> None:
         ("a\n{% if on %}\nb\n{% endif %}\nc", "<p>a</p>\n<p>b</p>\n<p>c</p>", "<p>a</p>\n<p>c</p>"),
         ("a\n{%- if on %}\nb\n{%- endif %}\nc", "<p>a</p>\n<p>b</p>\n<p>c</p>", "<p>a</p>\n<p>c</p>"),
         ("{% if on %}\n# b\n{% else %}\nc\n{% endif %}", "<h1>b</h1>", "<p>c</p>"),
+        ("a\n\n{% if on %}b{% endif %}\n\nc", "<p>a</p><p>b</p><p>c</p>", "<p>a</p><p>c</p>"),
+        ("{% if on %}*b*{% if on %}!{% endif %}{% endif %}", "<p><em>b</em>!</p>", ""),
+        ("{% if on %}b{% endif %}{% if on %}c{% endif %}", "<p>bc</p>", "<p></p>"),
+        ("{% if on %}b{% else %}c{% endif %}", "<p>b</p>", "<p>c</p>"),
+        ("- {% if on %}b{% endif %}", "<ul><li>b</li></ul>", "<ul><li></li></ul>"),
         ("a {% if on %}b{% endif %}\nc", "<p>a b\nc</p>", "<p>a \nc</p>"),
         (
             "- a\n{% if on %}\n- b\n{% endif %}\n- c",

@@ -23,6 +23,7 @@ from tests.render.examples import body_text, page_text, plain_text, rendered
         ("a  \nb", "a\nb\n"),
         ("a\nb", "a b\n"),
         ("{% if name %}\nyes\n{% endif %}\n\n{% if not name %}\nno\n{% endif %}\n\nend", "yes\n\nend\n"),
+        ("a\n\n{% if not name %}no{% endif %}\n\nend", "a\n\nend\n"),
         ("Hola {% if name %}{{ name }}{% endif %},\n\nx", "Hola Ana,\n\nx\n"),
     ],
 )
