@@ -109,7 +109,7 @@ class Lab:
             folder=folder, path=folder / "drip.yaml", sender=Address("hello@example.com", "Us"), project="lab"
         )
         self.settings = replace(self.settings, **settings)
-        self.store = Store(Database(folder / "drip.db"))
+        self.store = Store(Database(folder / "drip.db"), self.settings)
         self.transport = RecordingTransport()
         self.processes = FakeProcesses()
         self.now = START

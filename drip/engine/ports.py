@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from drip.core.delivery import DeliveryState, Outcome, Reason
+from drip.core.limits import Bucket
 from drip.core.sequence import Definition, SequenceStatus, Source, Template
 from drip.core.subscription import CancelReason, ContactStatus, SubscriptionStatus, SuppressionReason
 from drip.core.webhooks import PostState
@@ -22,9 +23,11 @@ from drip.engine.records import (
     Marked,
     NewSubscription,
     Person,
+    Post,
     Reschedule,
     Sending,
     StoredSequence,
+    WebhookDelivery,
     Worker,
 )
 
@@ -260,6 +263,14 @@ class Claims(Protocol):
     def delivery_id(self, subscription_id: int, step_id: int) -> int | None: ...
 
 
+class Budgets(Protocol):
+    def bucket(self, name: str) -> Bucket | None: ...
+    def set_bucket(self, name: str, bucket: Bucket) -> None: ...
+    def used(self, day: date) -> int: ...
+    def use(self, day: date, count: int) -> None: ...
+    def first_day(self) -> date | None: ...
+
+
 class Deliveries(Protocol):
     def fate(self, delivery_id: int) -> tuple[int, int, int, DeliveryState, datetime] | None: ...
 
@@ -329,6 +340,8 @@ class Store(Protocol):
     def subscriptions(self) -> Subscriptions: ...
     @property
     def claims(self) -> Claims: ...
+    @property
+    def budgets(self) -> Budgets: ...
     @property
     def deliveries(self) -> Deliveries: ...
     @property

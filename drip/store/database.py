@@ -35,6 +35,7 @@ class Database:
     def __init__(self, path: Path | None) -> None:
         """Nothing is opened yet. A path of None is a database in memory, for one thread."""
         self.path = path
+        self._epoch = 0
         self.peewee = peewee.SqliteDatabase(
             ":memory:" if path is None else str(path),
             lock_type="IMMEDIATE",
@@ -75,7 +76,13 @@ class Database:
             yield
             return
         with self.translated(), self.peewee.atomic():
+            self._epoch += 1  # the write lock is held
             yield
+
+    @property
+    def epoch(self) -> int | None:
+        """Names the transaction that this thread is in: what is read in it stays true in it. None outside of one."""
+        return self._epoch if self.peewee.in_transaction() else None
 
     def rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         """All rows of a query, or of a statement with RETURNING."""

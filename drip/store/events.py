@@ -11,6 +11,7 @@ from typing import Any
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.records import Event, EventType
 from drip.store.database import Database
+from drip.store.webhooks import Webhooks
 
 _INSERT = "INSERT INTO event (type, at, sequence_id, subscription_id, step_id, data) VALUES (?, ?, ?, ?, ?, ?)"
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -61,11 +62,25 @@ def _base32(number: int, width: int) -> str:
 class Events:
     """The log of facts."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, webhooks: Webhooks) -> None:
         self._database = database
+        self._webhooks = webhooks
 
     def append(self, events: Iterable[Event]) -> None:
-        """Append in order; call it inside the transaction of the facts."""
+        """Append in order, with what is to be posted of them; call it inside the transaction of the facts."""
+        events = list(events)
+        if self._webhooks.wants(events):
+            with self._database.transaction():
+                # Nobody else can write meanwhile, so the numbers of the new rows are known.
+                first = self.last() + 1
+                self._insert(events)
+                self._webhooks.fan_out(
+                    [(number, event_id(number, event.at), event) for number, event in enumerate(events, first)]
+                )
+        else:
+            self._insert(events)
+
+    def _insert(self, events: Iterable[Event]) -> None:
         self._database.run_many(
             _INSERT,
             [

@@ -12,7 +12,7 @@ from pathlib import Path
 from drip.errors import DatabaseUnavailable
 from drip.store.database import Database
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 3
 """The number of the newest file in `migrations/`; kept in SQLite's `user_version`, so that looking costs nothing."""
 
 _FOLDER = Path(__file__).parent / "migrations"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.settings import Settings
+from drip.store.budgets import Budgets
 from drip.store.claims import Claims
 from drip.store.contacts import Contacts, Suppressions
 from drip.store.database import Database
@@ -37,6 +38,7 @@ class Store:
         self.suppressions = Suppressions(database)
         self.subscriptions = Subscriptions(database)
         self.claims = Claims(database)
+        self.budgets = Budgets(database)
         self.deliveries = Deliveries(database)
         self.keys = Keys(database)
         self.endpoints = Endpoints(database, settings.webhooks if settings else ())
