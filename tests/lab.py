@@ -137,10 +137,10 @@ class Lab:
         with self.worker() as worker:
             return worker.run_once(limit)
 
-    def worker(self) -> Worker:
+    def worker(self, clock: Callable[[], datetime] | None = None) -> Worker:
         return Worker(
             *(self.store, self.settings, self.transport, self.processes),
-            clock=lambda: self.now,
+            clock=clock or (lambda: self.now),
             told=self.facts.append,
             random=Random(7),
         )

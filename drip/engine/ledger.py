@@ -17,6 +17,7 @@ from drip.core.settings import Settings
 from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
 from drip.engine.breaker import Breaker
 from drip.engine.catalogue import Catalogue
+from drip.engine.limits import Allowance, Room
 from drip.engine.onward import Onward
 from drip.engine.ports import Store
 from drip.engine.records import Claim, Event, EventType, Marked, Person, Sending
@@ -85,29 +86,44 @@ class Ledger:
         self._worker_id = worker_id
         self._random = random
         self._onward = Onward(store, settings, catalogue)
+        self._allowance = Allowance(store, settings)
         self._breaker = Breaker(store, self._onward)
 
     def begin(self, now: datetime) -> None:
         """A pass begins: the breaker is closed."""
         self._breaker.close(now)
 
-    def claim(self, now: datetime, limit: int) -> list[Claim]:
-        """Claim what is due; see `store.claims.claim`."""
-        claims = self._store.claims.claim(self._worker_id, now, limit)
-        if claims:
-            self._catalogue.refresh(claim.sequence_id for claim in claims)
-        return claims
+    def claim(self, now: datetime, limit: int) -> tuple[list[Claim], Room, list[Fact]]:
+        """Claim what is due, as much as the limits leave; see `store.claims.claim`.
+
+        Returns:
+            What may go, the room there was, and the facts of those that were deferred for their domain's sake.
+        """
+        room = self._allowance.room(now, limit)
+        claims = self._store.claims.claim(self._worker_id, now, room.count) if room.count else []
+        if not claims:
+            return [], room, []
+        self._catalogue.refresh(claim.sequence_id for claim in claims)
+        going, held = self._allowance.reserve(claims, now)
+        results = [Result(claim, defer, self._catalogue.get(claim.sequence_id).revision) for claim, defer in held]
+        return going, room, self._record(results, now) if results else []
 
     def mark(self, marked: Marked, now: datetime) -> bool:
         """The fence and the last look at consent: False means that the dot must not be sent."""
         return self._store.claims.mark(self._worker_id, marked, now)
 
-    def release(self, claims: Sequence[Claim]) -> None:
+    def release(self, claims: Sequence[Claim], now: datetime) -> None:
         """Give back claims that nothing was done with."""
         self._store.claims.release(self._worker_id, claims)
+        self._allowance.give_back(len(claims), now)
 
     def record(self, results: Sequence[Result], now: datetime) -> list[Fact]:
         """Write what came of each claim, move the people on, append the events."""
+        facts = self._record(results, now)
+        self._allowance.give_back(sum(not _left(result) for result in results), now)
+        return facts
+
+    def _record(self, results: Sequence[Result], now: datetime) -> list[Fact]:
         ids = [result.claim.subscription_id for result in results]
         self._catalogue.refresh(result.claim.sequence_id for result in results)
         people = self._store.subscriptions.people(ids)
@@ -132,7 +148,7 @@ class Ledger:
             else:
                 facts.append(self._fact(case, "released", "", "the sequence was edited"))
         # Whatever was not moved on is given back: the person was paused, cancelled or edited meanwhile.
-        self.release([result.claim for result in results])
+        self._store.claims.release(self._worker_id, [result.claim for result in results])
         return facts
 
     def sweep(self, worker_id: int, now: datetime) -> int:
@@ -146,7 +162,7 @@ class Ledger:
         marked = self._store.claims.sending_of(worker_id)
         for sending in marked:
             self._onward.doubt(sending, Reason.INTERRUPTED, now)
-        self._store.claims.free_all(worker_id)
+        self._allowance.give_back(self._store.claims.free_all(worker_id), now)
         return len(marked)
 
     def _decided(self, case: _Case, decision: Decision) -> Fact:
@@ -336,3 +352,9 @@ class Ledger:
         breaker: bool = False,
     ) -> Fact:
         return Fact(kind, case.claim, case.step, str(reason), text, completed, breaker)
+
+
+def _left(result: Result) -> bool:
+    """Whether a message left, or may have."""
+    sent = (OutcomeKind.SENT, OutcomeKind.UNKNOWN)
+    return isinstance(result.outcome, Outcome) and result.outcome.kind in sent

@@ -17,6 +17,7 @@ from drip.core.settings import Settings
 from drip.engine.catalogue import Catalogue
 from drip.engine.compose import Composer
 from drip.engine.ledger import Fact, Ledger, Result
+from drip.engine.limits import Room
 from drip.engine.ports import HighWater, Processes, Session, Store, Transport
 from drip.engine.records import Claim
 from drip.engine.sender import Sender
@@ -35,6 +36,8 @@ FRUITLESS = 3
 """Batches in a row of which everything was given back: then the pass ends, lest it never does."""
 LOST_IN_A_ROW = 4
 """Connections lost in a row that mean that the transport is down."""
+LONGEST_ROOM_WAIT = 5.0
+"""Seconds that a pass waits for the rate; what takes longer is for a later pass."""
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
 """Seconds the loop waits for a transport that is down: doubling from the first to the longest."""
 
@@ -51,6 +54,8 @@ class Report:
     """Why the pass stopped before everything due was handled; None when it did not."""
     swept: int = 0
     """Deliveries left behind by dead workers, unknown now."""
+    room_at: datetime | None = None
+    """When the limits leave room again; None when they did not stop the pass."""
     remaining_due: int = 0
     next_due_at: datetime | None = None
     seconds: float = 0.0
@@ -93,6 +98,7 @@ class Worker:
         self._changed = threading.Condition()
         self._in_flight = 0
         self._handed_out = False
+        self._room = Room(0)
         self._lost_in_a_row = 0
         self._report = Report()
         self._done = self._fruitless = 0
@@ -164,7 +170,7 @@ class Worker:
                 left = None if left is None else left - len(claims)
                 self._hand_out(claims)
                 self._wait_until(lambda: self._in_flight <= BATCH // 2)
-            elif not self._settle_down():
+            elif not self._settle_down() and not self._waits_for_room():
                 break
         self._settle_down()
         return self._finish(started)
@@ -229,9 +235,27 @@ class Worker:
         # Most passes find nothing: that is seen without taking the write lock.
         next_due = self._store.claims.next_due()
         if next_due is None or next_due > self._clock():
+            self._room = Room(0)
             return []
         self._store.require_space()
-        return self._writer.call(lambda: self._ledger.claim(self._clock(), limit))
+        claims, self._room, facts = self._writer.call(lambda: self._ledger.claim(self._clock(), limit))
+        for fact in facts:
+            self._note(fact)
+        self._report.room_at = self._room.free_at
+        return claims
+
+    def _waits_for_room(self) -> bool:
+        """Wait until the limits leave room again, if that is soon; False when the pass had better end.
+
+        Of several workers only the oldest waits, so that runs from cron do not pile up behind a slow rate.
+        """
+        free_at = self._room.free_at
+        wait = (free_at - self._clock()).total_seconds() if free_at else LONGEST_ROOM_WAIT + 1
+        older = any(worker.id < self._id for worker in self._store.claims.workers())
+        if wait > LONGEST_ROOM_WAIT or older:
+            return False
+        self._halt.wait(max(wait, 0.001))
+        return free_at is not None and self._clock() >= free_at
 
     def _hand_out(self, claims: list[Claim]) -> None:
         self._handed_out = True
@@ -272,7 +296,7 @@ class Worker:
     def _handle(self, sender: Sender, claim: Claim) -> None:
         try:
             if self._halt.is_set():
-                self._writer.call(lambda: self._ledger.release([claim]))
+                self._writer.call(lambda: self._ledger.release([claim], self._clock()))
                 return
             result = sender.handle(claim)
             self._look_at(result)

@@ -18,12 +18,14 @@ from drip.store.contacts import Contacts, Suppressions
 from drip.store.database import Database
 from drip.store.deliveries import Deliveries
 from drip.store.endpoints import Endpoints
+from drip.store.erasure import Erasure
 from drip.store.events import Events
 from drip.store.keys import Keys
 from drip.store.migrate import ensure_schema, open_patiently
 from drip.store.overview import Overview
 from drip.store.sequences import Sequences
 from drip.store.subscriptions import Subscriptions
+from drip.store.templates import Templates
 from drip.store.webhooks import Webhooks
 
 
@@ -45,6 +47,8 @@ class Store:
         self.webhooks = Webhooks(database, self.endpoints, settings.project if settings else "")
         self.events = Events(database, self.webhooks)
         self.overview = Overview(database)
+        self.templates = Templates(database)
+        self.erasure = Erasure(database)
 
     @contextmanager
     def opened(self) -> Iterator[Path | None]:
@@ -70,6 +74,10 @@ class Store:
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing, with the write lock from its start; joins one that is open."""
         return self.database.transaction()
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """A part of a transaction that can fail by itself."""
+        return self.database.savepoint()
 
     def require_space(self) -> None:
         """Raise DatabaseUnavailable when what is sent might not be recorded for want of disk."""

@@ -56,6 +56,7 @@ CREATE TABLE revision (
 CREATE TABLE template (
     name TEXT PRIMARY KEY,
     source TEXT NOT NULL CHECK (source IN ('file', 'api')),
+    title TEXT,
     subject TEXT,
     layout TEXT,
     markdown TEXT,

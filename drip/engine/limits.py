@@ -1,0 +1,94 @@
+"""The limits of drip.yaml, kept over all processes on one database: reserved with the claim, given back when unused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from drip.core.delivery import Reason
+from drip.core.limits import allowed_per_day, next_day_at, next_token_at, refilled, whole_tokens
+from drip.core.policy import Defer
+from drip.core.settings import Rate, Settings
+from drip.engine.ports import Store
+from drip.engine.records import Claim
+
+TOTAL = "*"
+"""The name of the bucket of `rate`; the others are named after their domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the limits leave now."""
+
+    count: int
+    """How many may be claimed."""
+    free_at: datetime | None = None
+    """When there is room again; None when there is some now."""
+    daily: bool = False
+    """Whether it is the limit of the day that is reached."""
+
+
+class Allowance:
+    """Asked inside the transaction that claims, told inside the one that records."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._limits = settings.limits
+        self._zone = settings.timezone
+        self._counts_days = settings.limits.per_day is not None or settings.limits.ramp is not None
+
+    def room(self, now: datetime, wanted: int) -> Room:
+        """How many of `wanted` may be claimed now."""
+        if self._counts_days:
+            day = now.astimezone(self._zone).date()
+            first_day = self._store.budgets.first_day() or day
+            most = allowed_per_day(self._limits, day, first_day)
+            wanted = min(wanted, max(0, (most or 0) - self._store.budgets.used(day)))
+            if wanted == 0:
+                return Room(0, next_day_at(now, self._zone), daily=True)
+        if self._limits.rate is None:
+            return Room(wanted)
+        bucket = refilled(self._store.budgets.bucket(TOTAL), self._limits.rate, now)
+        count = min(wanted, whole_tokens(bucket))
+        return Room(count) if count else Room(0, next_token_at(bucket, self._limits.rate))
+
+    def reserve(self, claims: Sequence[Claim], now: datetime) -> tuple[list[Claim], list[tuple[Claim, Defer]]]:
+        """Count these claims; those that may go, and those whose domain has had enough for now."""
+        going, held = self._by_domain(claims, now)
+        self._count(len(going), now)
+        return going, held
+
+    def give_back(self, count: int, now: datetime) -> None:
+        """So many claims did not become messages after all."""
+        if count:
+            self._count(-count, now)
+
+    def _count(self, count: int, now: datetime) -> None:
+        if self._counts_days:
+            self._store.budgets.use(now.astimezone(self._zone).date(), count)
+        if self._limits.rate is not None:
+            self._take(TOTAL, self._limits.rate, count, now)
+
+    def _by_domain(self, claims: Iterable[Claim], now: datetime) -> tuple[list[Claim], list[tuple[Claim, Defer]]]:
+        going: list[Claim] = []
+        held: list[tuple[Claim, Defer]] = []
+        waiting: dict[str, int] = {}
+        for claim in claims:
+            domain = claim.email.rpartition("@")[2].lower()
+            rate = self._limits.per_domain.get(domain)
+            if rate is None or (domain not in waiting and self._take(domain, rate, 1, now)):
+                going.append(claim)
+                continue
+            waiting[domain] = waiting.get(domain, 0) + 1
+            bucket = refilled(self._store.budgets.bucket(domain), rate, now)
+            until = max(next_token_at(bucket, rate, ahead=waiting[domain]), now + timedelta(milliseconds=1))
+            held.append((claim, Defer(Reason.LIMIT, until)))
+        return going, held
+
+    def _take(self, name: str, rate: Rate, count: int, now: datetime) -> bool:
+        bucket = refilled(self._store.budgets.bucket(name), rate, now)
+        if count > 0 and whole_tokens(bucket) < count:
+            return False
+        self._store.budgets.set_bucket(name, replace(bucket, tokens=bucket.tokens - count))
+        return True

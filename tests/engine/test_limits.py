@@ -1,0 +1,136 @@
+"""The limits of drip.yaml: per day exactly, rates over time, domains by themselves; nothing is lost by waiting."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from drip.core.delivery import Outcome, OutcomeKind
+from drip.core.limits import Bucket, allowed_per_day, next_token_at, refilled, whole_tokens
+from drip.core.settings import Limits, Ramp, Rate
+from drip.engine.catalogue import Catalogue
+from drip.engine.ledger import Ledger
+from drip.engine.ports import Envelope
+from drip.engine.records import Marked
+from tests.lab import START, Lab, a_sequence, a_step, accept, open_lab
+
+SECOND = timedelta(seconds=1)
+
+
+def crowd(lab: Lab, count: int, domain: str = "example.com") -> None:
+    for number in range(count):
+        lab.subscribe(f"p{number}@{domain}")
+
+
+def test_per_day_lets_exactly_so_many_go_and_the_rest_the_next_day(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(per_day=7)) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 16)
+        reports = []
+        for _ in range(3):
+            reports.append(lab.tick())
+            lab.tick()
+            lab.move("1d")
+        assert [report.counts["sent"] for report in reports] == [7, 7, 2]
+        assert [report.remaining_due for report in reports] == [9, 2, 0]
+        # the day ends at midnight in the project's zone, UTC here
+        assert reports[0].room_at == START.replace(hour=0) + timedelta(days=1)
+
+
+def test_what_did_not_leave_does_not_count(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(per_day=3)) as lab:
+        lab.apply(a_sequence(a_step("one", when="email != 'p1@example.com'")))
+        crowd(lab, 6)
+
+        def script(envelope: Envelope, content: bytes) -> Outcome:
+            refused = envelope.recipient in ("p0@example.com", "p2@example.com")
+            return Outcome(OutcomeKind.REFUSED, 554, None, "no") if refused else accept(envelope, content)
+
+        lab.transport.script = script
+        assert lab.tick().counts == {"failed": 2, "skipped": 1, "sent": 3, "completed": 4}
+
+
+def test_what_a_dead_worker_had_reserved_comes_back(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(per_day=3)) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 5)
+        dead = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.now)  # its lease has run out
+        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), dead, Random(7))
+        claims, _, _ = ledger.claim(lab.now, 3)
+        assert ledger.mark(Marked(claims[0], 1, b"x"), lab.now)
+        # one of the three may have left: two are given back
+        assert lab.tick().counts["sent"] == 2
+
+
+def test_a_rate_is_waited_for_when_it_is_soon_and_left_to_a_later_pass_when_not(tmp_path: Path) -> None:
+    limits = Limits(rate=Rate(2, SECOND))
+    with open_lab(tmp_path, limits=limits) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 7)
+        report = lab.tick()  # the clock stands still: what the bucket holds, and no more
+        assert (report.counts["sent"], report.remaining_due) == (2, 5)
+        assert report.room_at == START + SECOND / 2
+        lab.move("1s")
+        assert lab.tick().counts["sent"] == 2
+
+
+def test_a_rate_holds_over_a_real_run(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(rate=Rate(40, SECOND))) as lab:
+        lab.now = datetime.now(UTC)
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 80)
+        with lab.worker(clock=lambda: datetime.now(UTC)) as worker:
+            report = worker.run_once()
+        assert report.counts["sent"] == 80
+        # 40 at once, the other 40 at 40 a second
+        assert 0.9 <= report.seconds <= 3.0
+
+
+def test_one_domain_waits_while_the_others_go(tmp_path: Path) -> None:
+    limits = Limits(per_domain={"gmail.com": Rate(2, SECOND)})
+    with open_lab(tmp_path, limits=limits) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 6, "gmail.com")
+        crowd(lab, 6)
+        report = lab.tick()
+        assert report.counts == {"sent": 8, "deferred": 4, "completed": 8}
+        assert {fact.reason for fact in lab.facts if fact.kind == "deferred"} == {"limit"}
+        for _ in range(4):
+            lab.move("1s")
+            lab.tick()
+        recipients = [envelope.recipient for envelope, _ in lab.transport.sent]
+        assert len(recipients) == len(set(recipients)) == 12
+
+
+RAMP = Ramp(start=50, factor=1.5, until=500)
+
+
+@pytest.mark.parametrize(
+    ("limits", "days", "allowed"),
+    [
+        (Limits(), 0, None),
+        (Limits(per_day=10), 3, 10),
+        (Limits(ramp=RAMP), 0, 50),
+        (Limits(ramp=RAMP), 1, 75),
+        (Limits(ramp=RAMP), 2, 112),  # 112.5
+        (Limits(ramp=RAMP), 3650, 500),
+        (Limits(ramp=RAMP, per_day=60), 1, 60),
+    ],
+)
+def test_what_a_day_allows(limits: Limits, days: int, allowed: int | None) -> None:
+    first = START.date()
+    assert allowed_per_day(limits, first + timedelta(days=days), first) == allowed
+
+
+def test_a_bucket_fills_with_time_holds_one_second_and_never_more() -> None:
+    rate = Rate(600, timedelta(minutes=1))  # ten a second
+    empty = Bucket(0, START)
+    assert whole_tokens(refilled(empty, rate, START + SECOND / 2)) == 5
+    assert whole_tokens(refilled(empty, rate, START + timedelta(hours=1))) == 10
+    assert whole_tokens(refilled(empty, rate, START - timedelta(hours=1))) == 0
+    assert next_token_at(empty, rate) == START + SECOND / 10
+    slow = Rate(1, timedelta(minutes=1))
+    assert whole_tokens(refilled(None, slow, START)) == 1
