@@ -67,7 +67,7 @@ def import_command(
                 )
                 raise
     if as_json:
-        write_json({"created": tally.created, "existing": tally.existing, "refused": tally.refused})
+        write_json({"created": tally.created, "existing": tally.existing, "refused": tally.by_line()})
     else:
         tally.show(dry_run)
     if tally.refused:
@@ -91,13 +91,17 @@ class Tally:
         """A row that was not taken."""
         self.refused.append({"line": line, "email": email, "code": code, "message": message})
 
+    def by_line(self) -> list[dict[str, Any]]:
+        """What was refused, in the order of the file."""
+        return sorted(self.refused, key=lambda row: int(row["line"]))
+
     def show(self, dry_run: bool) -> None:
         """The report, by reason."""
         from drip.cli.output import clean, line, note
 
         line(self.line())
         by_code: dict[str, list[dict[str, Any]]] = {}
-        for row in sorted(self.refused, key=lambda row: int(row["line"])):
+        for row in self.by_line():
             by_code.setdefault(row["code"], []).append(row)
         for code, rows in sorted(by_code.items()):
             line(f"{code}: {len(rows)}")

@@ -37,6 +37,8 @@ def preview_messages(
     definition = _definition(invocation, slug)
     steps = [_step(definition, step)] if step else list(definition.sequence.steps)
     to, known = _person(invocation, definition, person)
+    if isinstance(variables.get("name"), str):
+        to = Address(to.email, variables["name"])
     recipient = _recipient(invocation, to, {**known, **variables})
     now = invocation.now()
     return [(one.key, compile_step(definition, one, invocation.settings).render(recipient, now)) for one in steps]
@@ -91,7 +93,8 @@ def _person(invocation: Invocation, definition: Definition, email: str | None) -
     sequence = definition.sequence
     if email is None:
         examples = {name: one.example for name, one in sequence.variables.items() if one.example is not None}
-        return Address(EXAMPLE), merged_variables(sequence, {}, examples)
+        name = examples.get("name")
+        return Address(EXAMPLE, name if isinstance(name, str) else ""), merged_variables(sequence, {}, examples)
     with invocation.opened() as store:
         contact = store.contacts.by_email(known_address(email))
         if contact is None:

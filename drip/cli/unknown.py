@@ -43,6 +43,8 @@ def unknown_command(invocation: Invocation, as_json: bool) -> None:
 @click.argument("deliveries", metavar="DELIVERY...", type=click.IntRange(min=1), nargs=-1)
 @click.option("--sent/--not-sent", "sent", default=None, help="What became of it; one of them is needed.")
 @click.option("--all", "everything", is_flag=True, help="All that `drip unknown` lists.")
+@click.option("--restored", is_flag=True, help="Instead: the database went back in time. With --hold or --go-on.")
+@click.option("--hold/--go-on", "hold", default=None, help="Whether what was due in the gap is held, or sent.")
 @json_option
 @click.pass_context
 @pass_invocation
@@ -52,18 +54,52 @@ def resolve_command(
     deliveries: tuple[int, ...],
     sent: bool | None,
     everything: bool,
+    restored: bool,
+    hold: bool | None,
     as_json: bool,
 ) -> None:
     """Settle deliveries whose fate is not known.
 
     --sent: the person goes on with the next step. --not-sent: the step is due again now; if the server did take the
-    first one, they get it twice, with the same Message-ID.
+    first one, they get it twice, with the same Message-ID. --restored goes on with a database that was restored from a
+    backup: --hold makes all that was due since an unknown delivery, --go-on sends it.
 
     \b
     Example:
       drip resolve 17 --sent
       drip resolve --all --not-sent
+      drip resolve --restored --hold
     """
+    if restored or hold is not None:
+        if hold is None or not restored or deliveries or everything or sent is not None:
+            raise Invalid("--restored goes with --hold or --go-on, and nothing else")
+        _accept_restored(invocation, hold, as_json)
+        return
+    _settle(invocation, context, deliveries, sent, everything, as_json)
+
+
+def _accept_restored(invocation: Invocation, hold: bool, as_json: bool) -> None:
+    from drip.cli.output import count, line, note, write_json
+    from drip.engine.restore import accept_restored
+
+    with invocation.opened() as store:
+        held = accept_restored(store, invocation.project.high_water, hold=hold, now=invocation.now())
+    if as_json:
+        write_json({"held": held})
+        return
+    line(f"{count(held, 'person is', 'people are')} held" if hold else "it goes on as the database says")
+    if held:
+        note("`drip unknown` lists them")
+
+
+def _settle(
+    invocation: Invocation,
+    context: click.Context,
+    deliveries: tuple[int, ...],
+    sent: bool | None,
+    everything: bool,
+    as_json: bool,
+) -> None:
     from drip.cli.output import clean, complain, line, write_json
     from drip.engine.people import resolve
     from drip.errors import DripError

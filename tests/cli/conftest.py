@@ -1,0 +1,101 @@
+"""A project on disk, and drip called in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from drip.cli.main import drip
+from drip.project import Project, open_project
+
+CONFIG = "from: Ada <ada@example.com>\nbase_url: https://mail.example.com\ntimezone: Europe/Madrid\n"
+WELCOME = """\
+name: Welcome
+status: active
+steps:
+  - id: hello
+    delay: 0
+    subject: "Hello {{ name }}"
+    body: Hi {{ name }}, welcome.
+  - id: tips
+    delay: 3d
+    subject: Tips
+    body: Three tips.
+"""
+
+
+class Cli:
+    """drip, called in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *args: str, input: str | bytes | None = None, code: int = 0) -> Result:
+        """Call it; the exit code must be `code`. A bug's traceback is raised."""
+        result = CliRunner().invoke(drip, ["-C", str(self.folder), *args], input=input, prog_name="drip")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, (args, result.exit_code, result.output)
+        return result
+
+    def json(self, *args: str, code: int = 0, input: str | bytes | None = None) -> Any:
+        """Call it with --json; what is on stdout, read."""
+        return json.loads(self(*args, "--json", code=code, input=input).stdout)
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Write a file of the project."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    @property
+    def project(self) -> Project:
+        """The project itself."""
+        return open_project(self.folder)
+
+    def sql(self, statement: str, *params: Any) -> list[tuple[Any, ...]]:
+        """Do something to the database that no command would."""
+        with self.project.opened() as store, store.transaction():
+            return store.database.rows(statement, *params)
+
+    def mails(self) -> list[str]:
+        """What is in the outbox, oldest first."""
+        new = self.folder / "outbox" / "new"
+        return [path.read_text("utf-8") for path in sorted(new.iterdir())] if new.exists() else []
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Cli:
+    """A folder with a drip.yaml and nothing else."""
+    cli = Cli(tmp_path / "project")
+    cli.write("drip.yaml", CONFIG)
+    (cli.folder / "sequences").mkdir()
+    return cli
+
+
+@pytest.fixture
+def files(empty: Cli) -> Cli:
+    """A project with one sequence file; nothing is applied."""
+    empty.write("sequences/welcome.yaml", WELCOME)
+    return empty
+
+
+@pytest.fixture
+def cli(files: Cli) -> Cli:
+    """A project with one sequence, applied."""
+    files("apply")
+    return files
+
+
+@pytest.fixture
+def ada(cli: Cli) -> Cli:
+    """The same, with ada@example.com in it."""
+    cli("subscribe", "welcome", "ada@example.com", "--name", "Ada")
+    return cli
+
+

@@ -1,0 +1,82 @@
+"""Help, versions and names: of every command, without importing it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from drip import __version__
+from drip.cli.main import COMMANDS, HEADINGS, drip
+from tests.cli.conftest import Cli
+
+
+def _commands() -> Iterator[tuple[str, ...]]:
+    context = click.Context(drip)
+    for name in COMMANDS:
+        yield (name,)
+        command = drip.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from ((name, sub) for sub in command.commands)
+
+
+@pytest.mark.parametrize("path", list(_commands()), ids=" ".join)
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_every_command_says_what_it_does_and_how(path: tuple[str, ...], option: str) -> None:
+    result = CliRunner().invoke(drip, [*path, option], prog_name="drip")
+    assert result.exit_code == 0
+    _, example = result.output.split("Example:\n")
+    assert f"drip {' '.join(path)}" in example
+    before_options = result.output.partition("Example:")[0].split("\n\n")
+    assert len(before_options) >= 3, "a usage line, one line, a paragraph"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_says_the_first_line_of_the_help(name: str) -> None:
+    command = drip.get_command(click.Context(drip), name)
+    assert command is not None
+    assert (command.help or "").partition("\n")[0] == COMMANDS[name][1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_is_shown_has_json(name: str) -> None:
+    without = {"init", "schema", "suppress", "db"}
+    command = drip.get_command(click.Context(drip), name)
+    assert command is not None
+    assert name in without or any("--json" in param.opts for param in command.params)
+
+
+def test_the_help_lists_all_under_headings() -> None:
+    output = CliRunner().invoke(drip, ["-h"]).output
+    for heading, commands in HEADINGS.items():
+        section = output.partition(f"\n{heading}:\n")[2].partition("\n\n")[0]
+        assert [row.split()[0] for row in section.splitlines()] == list(commands)
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("lst", "list"), ("suscribe", "subscribe"), ("aply", "apply")])
+def test_an_unknown_command_suggests_the_nearest(empty: Cli, wrong: str, right: str) -> None:
+    result = empty(wrong, code=2)
+    assert result.stdout == ""
+    assert f"did you mean `drip {right}`?" in result.stderr
+
+
+def test_a_command_like_nothing_is_sent_to_the_list(empty: Cli) -> None:
+    assert "`drip -h` lists them" in empty("zzzzzzz", code=2).stderr
+
+
+def test_an_unknown_option_suggests_the_nearest(cli: Cli) -> None:
+    result = cli("list", "--jsn", code=2)
+    assert "--json" in result.stderr
+    assert "`drip list -h`" in result.stderr
+
+
+def test_python_m_drip_is_the_same() -> None:
+    for program in (["drip"], [sys.executable, "-m", "drip"]):
+        done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == (f"drip {__version__}\n", "")
+        done = subprocess.run([*program, "--help"], capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("Usage: drip ")
