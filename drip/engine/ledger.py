@@ -14,7 +14,7 @@ from random import Random
 from drip.core.delivery import DeliveryState, Outcome, OutcomeKind, Reason, retry_wait
 from drip.core.policy import Cancel, Decision, Defer, Fail, Skip
 from drip.core.settings import Settings
-from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
+from drip.core.subscription import CancelReason, SuppressionReason
 from drip.engine.breaker import Breaker
 from drip.engine.catalogue import Catalogue
 from drip.engine.limits import Allowance, Room
@@ -72,8 +72,7 @@ class _Case:
     @property
     def waits(self) -> bool:
         """Whether the person is still where they were claimed."""
-        here = self.person.next_step_id == self.claim.step_id and self.person.claim == self.claim.number
-        return here and self.person.status in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED)
+        return self.person.waits_for(self.claim.step_id, self.claim.number)
 
 
 class Ledger:

@@ -73,28 +73,27 @@ class Onward:
 
     def doubt(self, sending: Sending, reason: Reason, now: datetime) -> bool:
         """A marked delivery whose fate is not known: hold it, or go on, as `on_unknown` says. Whether it completes."""
-        subscription_id, step_id, number = sending.subscription_id, sending.step_id, sending.number
+        step_id, number = sending.step_id, sending.number
+        person = self._store.subscriptions.people([sending.subscription_id])[sending.subscription_id]
+        self._catalogue.refresh([person.sequence_id])
         rule = self._settings.on_unknown
-        if rule is OnUnknown.RESEND:
+        again = rule is OnUnknown.RESEND and person.waits_for(step_id, number)
+        if again:
             state, why, at = DeliveryState.DEFERRED, Reason.NOT_SENT, now
         else:
             # The moment it was handed over stays: the next step counts from there, if it was sent.
             state, why, at = DeliveryState.UNKNOWN, reason, sending.at
-        if not self._store.claims.settle(subscription_id, step_id, number, state, at, reason=why):
+        if not self._store.claims.settle(person.id, step_id, number, state, at, reason=why):
             return False
-        person = self._store.subscriptions.people([subscription_id])[subscription_id]
-        self._catalogue.refresh([person.sequence_id])
         data = {"reason": reason.value, "rule": rule.value}
         self._store.events.append([Event(EventType.STEP_UNKNOWN, now, person.sequence_id, person.id, step_id, data)])
-        if rule is OnUnknown.ASSUME_SENT:
-            handled = self.handled(person)
-            return self.go_on(
-                *(person, step_id, number), handled=handled, handled_at=sending.at, sent_at=sending.at, now=now
-            )
-        if rule is OnUnknown.RESEND:
+        if again:
             self.wait(person, step_id, number, now, now)
+        elif rule is OnUnknown.ASSUME_SENT:
+            moments = {"handled_at": sending.at, "sent_at": sending.at, "now": now}
+            return self.go_on(person, step_id, number, handled=self.handled(person), **moments)
         else:
-            self._store.claims.postpone(subscription_id, step_id, number, None, now)
+            self._store.claims.postpone(person.id, step_id, number, None, now)
         return False
 
     def reinstate(self, person: Person, now: datetime) -> None:

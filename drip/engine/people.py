@@ -81,7 +81,7 @@ def resume(store: Store, settings: Settings, slug: str, email: str, now: datetim
         base_at = person.base_at and person.base_at + min(paused, max(now - person.base_at, timedelta(0)))
         next_send_at = person.next_send_at and person.next_send_at + paused
         if person.follows_schedule and person.next_send_at is not None:
-            next_send_at = _due(settings, found.stored, person, origin_at, base_at)
+            next_send_at = due_of(settings, found.stored, person, origin_at, base_at)
         store.subscriptions.resume(person, origin_at=origin_at, base_at=base_at, next_send_at=next_send_at, now=now)
         _append(store, EventType.RESUMED, person, now)
     return True
@@ -157,7 +157,7 @@ def set_variables(
         store.subscriptions.set_variables(found.person.id, kept, now)
         person = store.subscriptions.people([found.person.id])[found.person.id]
         if person.timezone != found.person.timezone and person.next_send_at is not None and person.follows_schedule:
-            due = _due(settings, found.stored, person, person.origin_at, person.base_at)
+            due = due_of(settings, found.stored, person, person.origin_at, person.base_at)
             store.subscriptions.reschedule([Reschedule(person.id, person.next_step_id, due)], now)
         _append(store, EventType.CHANGED, person, now, variables=sorted(changes))
     return kept
@@ -178,10 +178,7 @@ def resolve(store: Store, settings: Settings, delivery_id: int, *, sent: bool, n
         if state is not DeliveryState.UNKNOWN:
             raise Refused("already_exists", f"delivery {delivery_id} is {state}, there is nothing to settle")
         person = store.subscriptions.people([subscription_id])[subscription_id]
-        waits = person.next_step_id == step_id and person.status in (
-            SubscriptionStatus.ACTIVE,
-            SubscriptionStatus.PAUSED,
-        )
+        waits = person.waits_for(step_id, number)
         onward = Onward(store, settings, Catalogue(store))
         if sent:
             store.claims.settle(subscription_id, step_id, number, DeliveryState.SENT, at)
@@ -200,7 +197,7 @@ def resolve(store: Store, settings: Settings, delivery_id: int, *, sent: bool, n
     return person
 
 
-def _due(
+def due_of(
     settings: Settings, stored: StoredSequence, person: Person, origin_at: datetime, base_at: datetime | None
 ) -> datetime | None:
     """When the step that a person waits for is due by the schedule; None when nothing comes."""

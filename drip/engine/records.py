@@ -158,6 +158,11 @@ class Person:
     open_reason: Reason | None = None
     """The reason of that delivery; None when it has none."""
 
+    def waits_for(self, step_id: int, claim: int) -> bool:
+        """Whether they are still where they were claimed."""
+        here = self.next_step_id == step_id and self.claim == claim
+        return here and self.status in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED)
+
     @property
     def follows_schedule(self) -> bool:
         """Whether the schedule alone says when their step is due: no answer of a server, no decision of a person."""

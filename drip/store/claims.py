@@ -318,10 +318,16 @@ class Claims:
         )
 
     def excuse(self, delivery_ids: Sequence[int], now: datetime) -> None:
-        """Make refused deliveries wait for another try: the refusal was our own fault."""
+        """Make refused deliveries wait for another try: the refusal was our own fault.
+
+        Those of people who have opted out since are left alone: nothing of theirs is tried again.
+        """
         self._database.run(
             "UPDATE delivery SET state = 'deferred', reason = ?, attempts = MAX(attempts - 1, 0), at = ?"
-            f" WHERE id IN ({marks(len(delivery_ids))}) AND state = 'failed'",
+            f" WHERE id IN ({marks(len(delivery_ids))}) AND state = 'failed'"
+            " AND EXISTS (SELECT 1 FROM subscription s JOIN contact c ON c.id = s.contact_id"
+            " JOIN suppression x ON x.email_key = c.email_key"
+            " WHERE s.id = delivery.subscription_id AND x.delivery_id = delivery.id)",
             *(Reason.BREAKER.value, ms(now)),
             *delivery_ids,
         )

@@ -32,9 +32,10 @@ RULES: dict[str, str] = {
     "live people wait for a step, unless the sequence has none": f"""
         SELECT {_WHO} {_FROM} WHERE s.status IN ('active', 'paused') AND s.next_step_id IS NULL
             AND EXISTS (SELECT 1 FROM step t2 WHERE t2.sequence_id = s.sequence_id AND t2.position IS NOT NULL)""",
-    "the step waited for is one of the sequence's": f"""
+    "the step waited for is one of the sequence's, unless its delivery is on its way or unknown": f"""
         SELECT {_WHO} || ', step ' || t.key {_FROM} WHERE s.status IN ('active', 'paused')
-            AND s.next_step_id IS NOT NULL AND (t.sequence_id <> s.sequence_id OR t.position IS NULL)""",
+            AND s.next_step_id IS NOT NULL AND (t.sequence_id <> s.sequence_id OR t.position IS NULL)
+            AND COALESCE(d.state, '') NOT IN ('sending', 'unknown')""",
     "who waits for a step has a time, unless its delivery is unknown": f"""
         SELECT {_WHO} {_FROM} WHERE s.status IN ('active', 'paused') AND s.next_step_id IS NOT NULL
             AND s.next_send_at IS NULL AND d.state IS NOT 'unknown'""",
