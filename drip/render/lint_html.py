@@ -127,12 +127,25 @@ def structure_faults(page: str, placeholders: Placeholders) -> list[Fault]:
         if part.word in ("if", "for"):
             branches.append(_Branch(list(open_elements)))
         elif branches and part.word in _MIDDLE:
+            faults += _opened_twice(branches[-1].before, open_elements)
             branches[-1].first = branches[-1].first or list(open_elements)
             open_elements = list(branches[-1].before)
         elif branches and part.word in ("endif", "endfor"):
             open_elements = branches.pop().first or open_elements
     faults += [_unclosed(element) for element in open_elements if element.name not in OPTIONAL_END]
     return faults
+
+
+def _opened_twice(before: list[Element], open_elements: list[Element]) -> list[Fault]:
+    """An element that one branch leaves open: a parser sees it open in every branch and closes it as often."""
+    hint = "write the element once, with the condition in its attributes"
+    return [
+        Fault(
+            element.start, None, f"<{element.name}> is opened in one branch and closed behind them", hint, warning=True
+        )
+        for element in open_elements[len(before) :]
+        if element.name not in OPTIONAL_END
+    ]
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ A loop around `- {{ item }}` is a list of its own in every turn for Markdown; pe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from drip.render.tags import Tag, TagKind
 
 _LISTS = {"bullet_list_open": "ul", "ordered_list_open": "ol"}
 _MIDDLE = frozenset({"else", "elif"})
+_SET = re.compile(r"\{%[-+]?\s*set\s+[\w\s,.]+=")
+_ENDS = frozenset({"endif", "endfor"})
 
 
 @dataclass(slots=True)
@@ -46,8 +49,8 @@ _Node = _Plain | _List | _Block
 
 def join_lists(tokens: Sequence[Token], placeholders: Placeholders) -> list[Token]:
     """The same tokens, with the lists joined that only blocks lie between."""
-    nodes, _ = _read(_single_tags(tokens, placeholders), 0, placeholders)
-    return _write(nodes, placeholders)
+    joined, _ = _read_to_close(_single_tags(tokens, placeholders), 0, placeholders)
+    return joined
 
 
 def _single_tags(tokens: Iterable[Token], placeholders: Placeholders) -> list[Token]:
@@ -73,7 +76,7 @@ def _read(tokens: list[Token], index: int, placeholders: Placeholders) -> tuple[
     while index < len(tokens):
         token = tokens[index]
         tag = _tag(token, placeholders)
-        if tag is not None and (tag.word.startswith("end") or tag.word in _MIDDLE):
+        if tag is not None and (tag.word in _ENDS or tag.word in _MIDDLE):
             return nodes, index
         if tag is not None and tag.word in ("if", "for"):
             block, index = _read_block(tokens, index, placeholders)
@@ -100,7 +103,7 @@ def _read_block(tokens: list[Token], index: int, placeholders: Placeholders) -> 
             break  # it ends outside of this container
         block.tags.append(tokens[index])
         index += 1
-        if tag.word.startswith("end"):
+        if tag.word in _ENDS:
             return block, index
     return _Plain(_flat(block)), index
 
@@ -145,13 +148,14 @@ def _write(nodes: list[_Node], placeholders: Placeholders) -> list[Token]:
 
 
 def _run_of_lists(nodes: list[_Node], index: int, placeholders: Placeholders) -> list[_Node]:
-    """The longest run from `index` on that could be the inside of one list."""
+    """The longest run from `index` on that could be the inside of one list; comments and `set` may lie between."""
     kind = _kind(nodes[index], placeholders)
     run: list[_Node] = []
-    for node in nodes[index:]:
-        if kind is None or _kind(node, placeholders) != kind:
+    for length, node in enumerate(nodes[index:], 1):
+        if kind is None or not (_silent(node, placeholders) or _kind(node, placeholders) == kind):
             break
-        run.append(node)
+        if not _silent(node, placeholders):
+            run = nodes[index : index + length]
     return run
 
 
@@ -161,12 +165,18 @@ def _kind(node: _Node, placeholders: Placeholders) -> str | None:
         return node.opening.type
     if isinstance(node, _Plain):
         return None
-    kinds = {_kind(inner, placeholders) for branch in node.branches for inner in branch if not _silent(inner)}
+    kinds = {
+        _kind(inner, placeholders) for branch in node.branches for inner in branch if not _silent(inner, placeholders)
+    }
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def _silent(node: _Node) -> bool:
-    return isinstance(node, _Plain) and all(token.type == "tags" for token in node.tokens)
+def _silent(node: _Node, placeholders: Placeholders) -> bool:
+    """Whether a node is comments and `{% set x = … %}` alone: they write nothing and enclose nothing."""
+    if not isinstance(node, _Plain):
+        return False
+    tags = [_tag(token, placeholders) for token in node.tokens]
+    return all(tag is not None and (tag.kind is TagKind.SILENT or _SET.match(tag.source)) for tag in tags)
 
 
 def _one_list(run: list[_Node]) -> list[Token]:

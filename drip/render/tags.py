@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _OPENER = re.compile(r"\{[{%#]")
 _BLOCK = re.compile(r"\{%[-+]?\s*(\w*)")
 _RAW_END = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}")
@@ -46,8 +47,8 @@ class Tag:
 
 
 def normalize(source: str) -> str:
-    """The source with `\\n` alone as its line break."""
-    return source.replace("\r\n", "\n").replace("\r", "\n")
+    """The source with `\\n` alone as its line break, without a byte order mark; a lone surrogate is U+FFFD."""
+    return _SURROGATE.sub("\ufffd", source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def split_tags(source: str, template: str) -> list[str | Tag]:

@@ -69,7 +69,11 @@ def test_hints() -> None:
         ("<b><i>x</b></i>", ["1:4 E <i> is not closed", "1:12 E </i> closes nothing"]),
         ("<svg><path d='x'/></svg>", []),
         ("<!-- <div> --><script>if (a<b) {}</script><style>a>b{}</style><title></div></title>", []),
-        ("{% if a %}<div class='a'>{% else %}<div class='b'>{% endif %}x</div>", []),
+        (
+            "{% if a %}<div class='a'>{% else %}<div class='b'>{% endif %}x</div>",
+            ["1:11 W <div> is opened in one branch and closed behind them"],
+        ),
+        ("{% if a %}<p>x{% else %}<div>y</div>{% endif %}", []),
         ("{% if a %}<a href='https://x'>{% endif %}x{% if a %}</a>{% endif %}", []),
         ("{% for r in rows %}<tr><td>{{ r }}</td></tr>{% endfor %}", []),
         ("{% if a %}<div>{% endif %}", ["1:11 E <div> is not closed"]),

@@ -147,3 +147,24 @@ def test_a_loop_over_paragraphs() -> None:
     source = "{% for item in items %}\n## {{ item }}\n\ntext {{ loop.index }}\n{% endfor %}"
     assert _tight(body_html(source, ITEMS)) == "<h2>a</h2><p>text 1</p><h2>b</h2><p>text 2</p>"
     assert body_text(source, ITEMS) == "a\n\ntext 1\n\nb\n\ntext 2\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "html"),
+    [
+        ("{% filter upper %}\nabc *d*\n{% endfilter %}\n\nend", "<P>ABC <EM>D</EM></P><p>end</p>"),
+        ("{% with a = 1 %}\n- {{ a }}\n{% endwith %}\n- b", "<ul><li>1</li></ul><ul><li>b</li></ul>"),
+        ("{% macro m(x) %}\n**{{ x }}**\n{% endmacro %}\n\n{{ m('a<') }}", "<p><p><strong>a&lt;</strong></p></p>"),
+        (
+            "{% macro m() %}\n<div>{{ caller() }}</div>\n{% endmacro %}\n{% call m() %}\na\n{% endcall %}",
+            "<div>a</div>",
+        ),
+        ("- a\n{% set x = 1 %}\n- {{ x }}", "<ul><li>a</li><li>1</li></ul>"),
+        ("{% macro m() %}\n- a\n{% endmacro %}\n- b", "<ul><li>b</li></ul>"),
+        ("{% set x %}\nabc\n{% endset %}\n# {{ name }}", "<h1>Ana</h1>"),
+        ("{% for n in [1] %}{% if n %}\n- {{ n }}\n{% endif %}{% endfor %}\n\nend", "<ul><li>1</li></ul><p>end</p>"),
+        ("- a\n{# note #}\n- b", "<ul><li>a</li><li>b</li></ul>"),
+    ],
+)
+def test_other_blocks(source: str, html: str) -> None:
+    assert _tight(body_html(source)) == html
