@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from drip.core.moments import floor_to_millisecond
 from drip.core.settings import Settings, TransportKind
 from drip.files.config import find_config, load_settings
-from drip.store.database import open_url
+from drip.store.database import Database, open_url
 from drip.store.processes import LocalProcesses
 from drip.store.store import Store
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from drip.engine.ledger import Fact
     from drip.engine.plan import Incoming
     from drip.engine.ports import Transport
+    from drip.engine.rehearsal import Answer, Rehearsal
     from drip.engine.worker import Worker
     from drip.files.sequences import ProjectFiles
     from drip.store.highwater import HighWaterMark
@@ -85,6 +86,19 @@ class Project:
         return [Incoming(definition, files.paths[definition.sequence.id]) for definition in files.definitions]
 
     def worker(
+    @contextmanager
+    def rehearsal(self, now: datetime, answer: Answer | None = None) -> Iterator[Rehearsal]:
+        """The engine on a database in memory and a clock that is moved by hand; nothing real is read or written.
+
+        Args:
+            answer: what the server would say; None is a server that takes everything.
+        """
+        from drip.engine.rehearsal import Rehearsal, accepted
+
+        store = Store(Database(None))
+        with store.opened():
+            yield Rehearsal(store, self.settings, now, answer=answer or accepted)
+
         self, *, clock: Callable[[], datetime] = system_clock, told: Callable[[Fact], None] = lambda fact: None
     ) -> Worker:
         """A worker on this project's database and transport; use it as a context manager."""

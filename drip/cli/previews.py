@@ -34,7 +34,7 @@ def preview_messages(
         FilesInvalid: the file of the sequence has errors, and the database does not have it.
         RenderFailed: a template can't be rendered with these variables.
     """
-    definition = _definition(invocation, slug)
+    definition = definition_of(invocation, slug)
     steps = [_step(definition, step)] if step else list(definition.sequence.steps)
     to, known = _person(invocation, definition, person)
     if isinstance(variables.get("name"), str):
@@ -58,7 +58,8 @@ def message_object(key: str, message: Message) -> dict[str, Any]:
     }
 
 
-def _definition(invocation: Invocation, slug: str) -> Definition:
+def definition_of(invocation: Invocation, slug: str) -> Definition:
+    """A sequence as the files say, or the database where they do not have it; raises as `preview_messages`."""
     files = invocation.project.files()
     found = next((one for one in files.definitions if one.sequence.id == slug), None)
     errors = list(_errors_of(files, slug))

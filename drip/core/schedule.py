@@ -33,8 +33,9 @@ def zone(name: str) -> ZoneInfo | None:
 
 
 def subscriber_zone(wanted: object, sequence: Sequence, default: ZoneInfo) -> ZoneInfo:
-    """The variable `timezone` if it names a zone, else the sequence's, else the project's."""
-    for name in (wanted, sequence.timezone):
+    """The variable `timezone` if it names a zone, else its declared default, the sequence's, or the project's."""
+    declared = sequence.variables.get("timezone")
+    for name in (wanted, declared and declared.default, sequence.timezone):
         if isinstance(name, str) and name and (found := zone(name)) is not None:
             return found
     return default
@@ -125,6 +126,18 @@ def _next_opening_time(window: SendWindow, moment: datetime, local: ZoneInfo) ->
             if candidate > moment and is_open(window, candidate, local):
                 return candidate
     raise AssertionError("a window has at least one day")
+
+
+def last_change(start: datetime, end: datetime, local: ZoneInfo) -> datetime | None:
+    """When local clocks were last changed between two moments, if they show another offset at the end; else None."""
+    offset = end.astimezone(local).utcoffset()
+    if start >= end or start.astimezone(local).utcoffset() == offset:
+        return None
+    # The start shows another offset, so the walk back ends there at the latest.
+    later, day = end, max(end - _DAY, start)
+    while day.astimezone(local).utcoffset() == offset:
+        later, day = day, max(day - _DAY, start)
+    return _change_between(day, later, local)
 
 
 def _change_between(start: datetime, end: datetime, local: ZoneInfo) -> datetime | None:
