@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from drip.engine.rehearsal import Answer, Rehearsal
     from drip.engine.worker import Worker
     from drip.files.sequences import ProjectFiles
+    from drip.notify.courier import Courier, Poster
     from drip.store.highwater import HighWaterMark
 
 
@@ -85,7 +86,6 @@ class Project:
 
         return [Incoming(definition, files.paths[definition.sequence.id]) for definition in files.definitions]
 
-    def worker(
     @contextmanager
     def rehearsal(self, now: datetime, answer: Answer | None = None) -> Iterator[Rehearsal]:
         """The engine on a database in memory and a clock that is moved by hand; nothing real is read or written.
@@ -99,6 +99,7 @@ class Project:
         with store.opened():
             yield Rehearsal(store, self.settings, now, answer=answer or accepted)
 
+    def worker(
         self, *, clock: Callable[[], datetime] = system_clock, told: Callable[[Fact], None] = lambda fact: None
     ) -> Worker:
         """A worker on this project's database and transport; use it as a context manager."""
@@ -112,6 +113,18 @@ class Project:
             told=told,
             high_water=high_water,
         )
+
+    def courier(self, *, clock: Callable[[], datetime] = system_clock) -> Courier:
+        """What posts webhooks, on this project's database; use it as a context manager."""
+        from drip.notify.courier import Courier
+
+        return Courier(self.store, self.poster, clock=clock)
+
+    def poster(self) -> Poster:
+        """What makes one post; close it."""
+        from drip.notify.post import HttpPoster
+
+        return HttpPoster(allow_private=self.settings.webhooks_allow_private)
 
 
 def open_project(folder: Path | None = None, config: Path | None = None) -> Project:

@@ -28,6 +28,8 @@ class Composed:
     content: bytes
     digest: bytes
     """Of subject and bodies: what `why` compares. 16 octets; the same for the same words, whenever they were sent."""
+    message_id: str
+    """With its brackets."""
 
 
 class Composer:
@@ -57,6 +59,7 @@ class Composer:
             envelope=Envelope(self._envelope_sender(message.sender, token), claim.email, token),
             content=write_message(message),
             digest=digest(message),
+            message_id=message.message_id,
         )
 
     def message(

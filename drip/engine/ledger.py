@@ -39,6 +39,8 @@ class Result:
     """Whether the delivery was marked as sending."""
     at: datetime | None = None
     """When the answer came; None takes the moment of recording."""
+    message_id: str | None = None
+    """Of the message that was handed over, with its brackets; None when none was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class _Case:
     revision: int
     marked: bool
     at: datetime
+    message_id: str | None
 
     @property
     def waits(self) -> bool:
@@ -139,6 +142,7 @@ class Ledger:
                 revision=result.revision,
                 marked=result.marked,
                 at=result.at or now,
+                message_id=result.message_id,
             )
             if isinstance(result.outcome, Outcome):
                 facts.append(self._answered(case, result.outcome))
@@ -209,7 +213,7 @@ class Ledger:
         )
         completed = False
         if settled:
-            self._event(EventType.STEP_SENT, case.person, claim.step_id, case.at)
+            self._event(EventType.STEP_SENT, case.person, claim.step_id, case.at, message_id=case.message_id)
             completed = self._go_on(case, sent_at=case.at)
         return self._fact(case, "sent", "", outcome.text, completed)
 

@@ -65,7 +65,7 @@ class Sender:
             return marked
 
         outcome = self._session.send(composed.envelope, composed.content, mark)
-        return Result(claim, outcome, stored.revision, marked, at=self._clock())
+        return Result(claim, outcome, stored.revision, marked, at=self._clock(), message_id=composed.message_id)
 
 
 def judge(stored: StoredSequence, claim: Claim, settings: Settings, now: datetime) -> Decision | Outcome:

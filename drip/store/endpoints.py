@@ -113,19 +113,32 @@ class Endpoints:
             *(ms(until), endpoint_id),
         )
 
-    def bury_undeclared(self) -> int:
-        """Give up what waits for endpoints that drip.yaml no longer has; how many there were."""
+    def any(self) -> bool:
+        """Whether there is any endpoint to post to."""
+        return (
+            bool(self._declared)
+            or self._database.row("SELECT 1 FROM webhook_endpoint WHERE removed_at IS NULL LIMIT 1") is not None
+        )
+
+    def retire_undeclared(self, now: datetime) -> None:
+        """Give up what waits for endpoints that drip.yaml no longer has."""
         gone = [
             row_id
             for row_id, key_id, url, *_ in self._database.rows(_ENDPOINT)
             if key_id is None and url not in self._declared
         ]
-        return sum(self._database.run(BURY, "the endpoint is no longer in drip.yaml", row_id) for row_id in gone)
+        if not gone:
+            return
+        with self._database.transaction():
+            for row_id in gone:
+                self._database.run("UPDATE webhook_endpoint SET removed_at = ? WHERE id = ?", ms(now), row_id)
+                self._database.run(BURY, "the endpoint is no longer in drip.yaml", row_id)
 
     def _declare(self, urls: Sequence[str]) -> None:
         now = ms(datetime.now(UTC))
         self._database.run_many(
-            "INSERT INTO webhook_endpoint (url, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO webhook_endpoint (url, created_at) VALUES (?, ?)"
+            " ON CONFLICT (url) WHERE key_id IS NULL DO UPDATE SET removed_at = NULL",
             [(url, now) for url in urls],
         )
 

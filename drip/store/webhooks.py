@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from drip.core.event_ids import event_number
 from drip.core.moments import format_moment
 from drip.core.subscription import CancelReason
 from drip.core.webhooks import PostState, event_body
@@ -168,8 +169,9 @@ class Webhooks:
         row = self._database.row(_SHOWN + " WHERE d.id = ?", post_id)
         return None if row is None else _shown(row)
 
-    def of_event(self, public_id: str, number: int) -> list[WebhookDelivery]:
+    def of_event(self, public_id: str) -> list[WebhookDelivery]:
         """Where an event was posted to."""
+        number = event_number(public_id)
         rows = self._database.rows(_SHOWN + " WHERE d.event_id = ? AND d.public_id = ?", number, public_id)
         return [_shown(row) for row in rows]
 
