@@ -61,6 +61,8 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Project": {
         "db": ("database", "Migrate, check and back up the database."),
+        "keys": ("keys", "Make, list and revoke API keys."),
+        "webhooks": ("webhooks", "Look after webhooks: endpoints, and what was posted."),
     },
 }
 """Heading -> command -> (module in this package, the first line of its help)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from drip.engine.ledger import Fact
     from drip.engine.worker import Report
 
+POSTING_SECONDS = 20.0
+"""How long one pass waits for webhooks at its end; what is left is posted by the next."""
 KINDS = ("sent", "deferred", "failed", "skipped", "cancelled", "unknown", "completed")
 
 
@@ -77,8 +80,12 @@ def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetim
 
     with invocation.opened(), _Teller(invocation) as teller:
         worker = invocation.project.worker(clock=clock, told=teller.tell)
-        with stopped_by_signals(worker), worker:
-            report = worker.run_once(limit)
+        posting = invocation.project.courier(clock=clock) if store.endpoints.any() else nullcontext()
+        with stopped_by_signals(worker), posting as courier:
+            with worker:
+                report = worker.run_once(limit)
+            if courier is not None:
+                courier.finish(POSTING_SECONDS, given_up=lambda: worker.stopped)
     if as_json:
         write_json(report_object(report))
     else:
@@ -96,6 +103,7 @@ def _loop(invocation: Invocation, interval: timedelta, clock: Callable[[], datet
     told: list[str] = [""]
 
     def after_pass(report: Report) -> None:
+        courier.check()
         if any(report_object(report)[kind] for kind in KINDS):
             if as_json:
                 write_json_line(report_object(report))
@@ -108,7 +116,8 @@ def _loop(invocation: Invocation, interval: timedelta, clock: Callable[[], datet
 
     with invocation.opened(), _Teller(invocation, live=False) as teller:
         worker = invocation.project.worker(clock=clock, told=teller.tell)
-        with stopped_by_signals(worker), worker:
+        courier = invocation.project.courier(clock=clock)
+        with stopped_by_signals(worker), courier, worker:
             worker.run_loop(interval.total_seconds(), after_pass)
 
 

@@ -131,11 +131,20 @@ class Courier:
         if self._broken is not None:
             raise self._broken
 
-    def finish(self, seconds: float) -> bool:
-        """Post what is due now, each at most once, for so long at the most; whether nothing was left."""
+    def finish(self, seconds: float, *, given_up: Callable[[], bool] = lambda: False) -> bool:
+        """Post what is due now, each at most once; whether nothing was left.
+
+        Args:
+            seconds: it takes no longer.
+            given_up: asked now and then; True ends it.
+        """
         self._finishing.set()
         self._done.put(None)
-        return self._nothing_left.wait(seconds)
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and not given_up():
+            if self._nothing_left.wait(min(left, POLL)):
+                return True
+        return False
 
     def _run(self) -> None:
         try:

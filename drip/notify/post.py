@@ -80,7 +80,7 @@ class HttpPoster:
     def _post(self, endpoint: Endpoint, public_id: str, body: bytes) -> Answer:
         is_trusted = endpoint.key_id is None
         url, host = _prepared(endpoint.url, any_scheme=is_trusted or self._allow_private)
-        headers: dict[bytes | str, bytes | str] = {
+        headers = {
             "Host": host,
             "User-Agent": f"drip/{__version__}",
             "Content-Type": "application/json; charset=utf-8",
@@ -89,7 +89,7 @@ class HttpPoster:
             **signed_headers(endpoint.secrets, public_id, body, datetime.now(UTC)),
         }
         pool = self._trusted if is_trusted else self._checked
-        with pool.stream("POST", url, headers=headers, content=body) as response:
+        with pool.stream("POST", url, headers=list(headers.items()), content=body) as response:
             retry_after = _header(response, b"retry-after")
             return Answer(
                 response.status,
