@@ -76,8 +76,10 @@ class _Rule:
         before = None if person.next_step_id is None else self._stored.keys[person.next_step_id]
         start = -1 if last is None else self._rank[last]
         ahead = frozenset(key for key in self._live if self._rank[key] > start and key not in handled)
-        if self._stays(person, before):
-            return Move(person, before, before, person.next_send_at, False, ahead - {before})
+        if before is not None and self._stays(person, before):
+            # Settled either way, they go on from there: what was put before it is not for them.
+            later = frozenset(key for key in ahead if self._rank[key] > self._rank[before])
+            return Move(person, before, before, person.next_send_at, False, later)
         now = next_step(self._order, self._live, last=last, handled=handled - {before} if before else handled)
         if now is None:
             completes = bool(self._live) and person.status is not SubscriptionStatus.FAILED
@@ -86,7 +88,7 @@ class _Rule:
             return Move(person, before, now, person.next_send_at, False, ahead)
         return Move(person, before, now, self._due(person, now), False, ahead)
 
-    def _stays(self, person: Person, before: str | None) -> bool:
+    def _stays(self, person: Person, before: str) -> bool:
         """Held by a delivery in doubt, or failed at a step that is still there."""
         if person.open_state in (DeliveryState.SENDING, DeliveryState.UNKNOWN):
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from typing import Any
 
 import pytest
 
@@ -149,7 +150,7 @@ FIRST_STEPS = [
 
 @pytest.mark.parametrize(("started_at", "fields", "step", "due"), FIRST_STEPS)
 def test_the_first_step_counts_from_the_start(
-    lab: Lab, started_at: datetime | None, fields: dict[str, object], step: dict[str, str], due: datetime
+    lab: Lab, started_at: datetime | None, fields: dict[str, Any], step: dict[str, Any], due: datetime
 ) -> None:
     lab.apply(a_sequence(a_step("one", **step), **fields))
     lab.subscribe(ADA, started_at=started_at)
@@ -181,7 +182,7 @@ REQUIRED = [
 
 @pytest.mark.parametrize(("fields", "known", "missing"), REQUIRED)
 def test_who_lacks_a_required_variable_is_refused(
-    lab: Lab, fields: dict[str, object], known: dict[str, object], missing: str | None
+    lab: Lab, fields: dict[str, Any], known: dict[str, Any], missing: str | None
 ) -> None:
     lab.apply(a_sequence(a_step("one"), variables=NEEDS), a_sequence(a_step("one"), id="other"))
     lab.subscribe(ADA, "other")

@@ -1,0 +1,499 @@
+"""What an edit does to files, sequences and everybody in them; that the plan says so before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+
+from drip.core.delivery import Outcome, OutcomeKind
+from drip.core.difference import EditKind
+from drip.core.sequence import Definition, DelayFrom, SendWindow, SequenceStatus, Source, Template
+from drip.core.sequence import Sequence as EmailSequence
+from drip.core.subscription import SubscriptionStatus
+from drip.engine import people
+from drip.engine.apply import Origin, apply
+from drip.engine.plan import ChangeKind, Incoming
+from drip.engine.ports import Envelope
+from drip.errors import DatabaseUnavailable
+from drip.store.invariants import violations
+from tests.lab import DAY, HOUR, START, Lab, a_sequence, a_step, accept, open_lab, utc
+
+ADA = "ada@example.com"
+S = SubscriptionStatus
+ONE, TWO, THREE = a_step("one"), a_step("two", "2d"), a_step("three", "3d")
+NOW = START + 7 * DAY
+RETRY = "retry"
+"""Stands for the time that a temporary refusal was put off to."""
+
+ANSWERS = {"failed": OutcomeKind.REFUSED, "unknown": OutcomeKind.UNKNOWN, "deferred": OutcomeKind.DEFERRED}
+
+
+def cast(lab: Lab) -> None:
+    """Somebody in every state, at `NOW`: see `PLACES`."""
+
+    def script(envelope: Envelope, content: bytes) -> Outcome:
+        name = envelope.recipient.partition("@")[0]
+        if b"Subject of two" in content and name in ANSWERS:
+            return Outcome(ANSWERS[name], 450, None, "no")
+        return accept(envelope, content)
+
+    def add(*names: str, started_at: datetime | None = None) -> None:
+        for name in names:
+            lab.subscribe(f"{name}@example.com", started_at=started_at)
+        lab.tick()
+
+    lab.transport.script = script
+    lab.apply(a_sequence(ONE, TWO, THREE))
+    add("completed")
+    for length in ("2d", "3d"):
+        lab.move(length)
+        lab.tick()
+    add("past", "failed", "unknown", "deferred")
+    lab.move("2d")
+    lab.tick()
+    add("waiting", "paused", "cancelled")
+    add("before", started_at=lab.now + 10 * DAY)
+    people.pause(lab.store, "welcome", "paused@example.com", lab.now)
+    people.cancel(lab.store, "welcome", "cancelled@example.com", lab.now)
+    assert lab.now == NOW
+
+
+Place = tuple[SubscriptionStatus, str | None, datetime | str | None]
+
+PLACES: dict[str, Place] = {
+    "before": (S.ACTIVE, "one", NOW + 10 * DAY),
+    "waiting": (S.ACTIVE, "two", NOW + 2 * DAY),  # had one at NOW
+    "past": (S.ACTIVE, "three", NOW + 3 * DAY),  # had one two days ago, two at NOW
+    "paused": (S.PAUSED, "two", NOW + 2 * DAY),
+    "failed": (S.FAILED, "two", None),  # had one two days ago, as the next two
+    "unknown": (S.ACTIVE, "two", None),
+    "deferred": (S.ACTIVE, "two", RETRY),
+    "completed": (S.COMPLETED, None, None),
+    "cancelled": (S.CANCELLED, None, None),
+}
+
+WEEKDAYS_AT_NOON = SendWindow(frozenset(range(5)), time(12), time(13))
+GONE: Place = (S.COMPLETED, None, None)
+HELD: Place = (S.ACTIVE, None, None)
+
+# an edit -> the sequence as it is then, and who is elsewhere than before; all others stay where they are
+EDITS: dict[str, tuple[EmailSequence, dict[str, Place]]] = {
+    "nothing": (a_sequence(ONE, TWO, THREE), {}),
+    "content": (a_sequence(ONE, replace(TWO, text="New words."), THREE), {}),
+    "a name": (a_sequence(ONE, TWO, THREE, name="Another"), {}),
+    "a longer delay": (
+        a_sequence(ONE, replace(TWO, delay=5 * DAY), THREE),
+        {"waiting": (S.ACTIVE, "two", NOW + 5 * DAY), "paused": (S.PAUSED, "two", NOW + 5 * DAY)},
+    ),
+    "a shorter delay": (
+        a_sequence(ONE, replace(TWO, delay=timedelta(0)), THREE),
+        {"waiting": (S.ACTIVE, "two", NOW), "paused": (S.PAUSED, "two", NOW)},
+    ),
+    "a clock time": (
+        a_sequence(ONE, replace(TWO, at=time(10)), THREE),
+        {"waiting": (S.ACTIVE, "two", NOW + 2 * DAY + HOUR), "paused": (S.PAUSED, "two", NOW + 2 * DAY + HOUR)},
+    ),
+    "a window for all": (
+        a_sequence(ONE, TWO, THREE, send_window=WEEKDAYS_AT_NOON),
+        {
+            # NOW is a Monday, 09:00
+            "before": (S.ACTIVE, "one", NOW + 10 * DAY + 3 * HOUR),
+            "waiting": (S.ACTIVE, "two", NOW + 2 * DAY + 3 * HOUR),
+            "paused": (S.PAUSED, "two", NOW + 2 * DAY + 3 * HOUR),
+            "past": (S.ACTIVE, "three", NOW + 3 * DAY + 3 * HOUR),
+        },
+    ),
+    "delays from the start": (
+        a_sequence(ONE, TWO, THREE, delay_from=DelayFrom.START),
+        {"past": (S.ACTIVE, "three", NOW + DAY)},
+    ),
+    "a step added first": (
+        a_sequence(a_step("zero"), ONE, TWO, THREE),
+        {"before": (S.ACTIVE, "zero", NOW + 10 * DAY)},
+    ),
+    "a step added between": (
+        a_sequence(ONE, a_step("new", "1d"), TWO, THREE),
+        {
+            "waiting": (S.ACTIVE, "new", NOW + DAY),
+            "paused": (S.PAUSED, "new", NOW + DAY),
+            "deferred": (S.ACTIVE, "new", NOW - DAY),
+        },
+    ),
+    "a step added last": (a_sequence(ONE, TWO, THREE, a_step("four")), {}),
+    "a step removed": (
+        a_sequence(ONE, THREE),
+        {
+            "waiting": (S.ACTIVE, "three", NOW + 3 * DAY),
+            "paused": (S.PAUSED, "three", NOW + 3 * DAY),
+            "failed": (S.FAILED, "three", NOW + DAY),
+            "deferred": (S.ACTIVE, "three", NOW + DAY),
+        },
+    ),
+    "the last step removed": (a_sequence(ONE, TWO), {"past": GONE}),
+    "all further steps removed": (
+        a_sequence(ONE),
+        {"waiting": GONE, "paused": GONE, "past": GONE, "deferred": GONE, "failed": (S.FAILED, None, None)},
+    ),
+    "all steps removed": (
+        a_sequence(),
+        {
+            **dict.fromkeys(["before", "waiting", "past", "deferred"], HELD),
+            "paused": (S.PAUSED, None, None),
+            "failed": (S.FAILED, None, None),
+        },
+    ),
+    "steps reordered behind": (
+        a_sequence(ONE, THREE, TWO),
+        {
+            "waiting": (S.ACTIVE, "three", NOW + 3 * DAY),
+            "paused": (S.PAUSED, "three", NOW + 3 * DAY),
+            "deferred": (S.ACTIVE, "three", NOW + DAY),
+            "past": GONE,  # nothing comes after two, and three came before it
+        },
+    ),
+    "steps reordered before": (
+        a_sequence(TWO, ONE, THREE),
+        {
+            "before": (S.ACTIVE, "two", NOW + 12 * DAY),
+            "waiting": (S.ACTIVE, "three", NOW + 3 * DAY),
+            "paused": (S.PAUSED, "three", NOW + 3 * DAY),
+            "deferred": (S.ACTIVE, "three", NOW + DAY),
+        },
+    ),
+    "an id changed": (
+        a_sequence(ONE, replace(TWO, key="deux"), THREE),
+        {
+            "waiting": (S.ACTIVE, "deux", NOW + 2 * DAY),
+            "paused": (S.PAUSED, "deux", NOW + 2 * DAY),
+            "failed": (S.FAILED, "deux", NOW),
+            "deferred": (S.ACTIVE, "deux", NOW),
+            # as remove and add: who had it under its old id has not had it under the new one
+            "past": (S.ACTIVE, "deux", NOW + 2 * DAY),
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the cast in it, to be copied."""
+    folder = tmp_path_factory.mktemp("cast")
+    with open_lab(folder) as lab:
+        cast(lab)
+        lab.store.database.backup_to(folder / "copy.db")
+    return folder / "copy.db"
+
+
+@pytest.fixture
+def on_stage(staged: Path, tmp_path: Path) -> Iterator[Lab]:
+    """A lab with the cast in it."""
+    (tmp_path / "drip.db").write_bytes(staged.read_bytes())
+    with open_lab(tmp_path) as lab:
+        lab.now = NOW
+        yield lab
+        assert violations(lab.store.database) == []
+
+
+def places(lab: Lab) -> dict[str, Place]:
+    found = {}
+    for name in PLACES:
+        person = lab.person(f"{name}@example.com")
+        found[name] = (person.status, person.next_step, person.next_send_at)
+    return found
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_moves_everybody_as_the_table_says_and_plan_has_said_so(on_stage: Lab, edit: str) -> None:
+    lab, (after, moved) = on_stage, EDITS[edit]
+    retry = lab.person("deferred@example.com").next_send_at
+    before = places(lab)
+    assert before == {name: (*place[:2], retry if place[2] == RETRY else place[2]) for name, place in PLACES.items()}
+    planned = lab.plan(after)
+    assert places(lab) == before
+    done = lab.apply(after)
+    assert done == planned
+    assert places(lab) == {**before, **moved}
+    assert planned.affected == len(moved)
+    assert lab.plan(after).sequences == ()
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_whatever_was_edited_nobody_has_a_step_twice_and_everybody_gets_on(on_stage: Lab, edit: str) -> None:
+    lab, (after, _) = on_stage, EDITS[edit]
+    had = {
+        (delivery.email, delivery.step)
+        for name in PLACES
+        for delivery in lab.store.deliveries.of_subscription(lab.person(f"{name}@example.com").id)
+        if delivery.state in ("sent", "unknown")
+    }
+    lab.apply(after)
+    lab.move("3h")
+    for _ in range(30):
+        lab.move("1d")
+        lab.tick()
+        assert lab.tick().counts == {}
+    sent = [(envelope.recipient, _subject(content)) for envelope, content in lab.transport.sent]
+    assert len({envelope.token for envelope, _ in lab.transport.sent}) == len(sent)
+    if edit != "an id changed":  # there the same words are another step
+        assert len(sent) == len(set(sent))
+        assert not had & set(sent)
+    still = {name for name in PLACES if lab.person(f"{name}@example.com").status is S.ACTIVE}
+    assert still == ({"unknown"} if after.steps else {"before", "waiting", "past", "deferred", "unknown"})
+
+
+def _subject(content: bytes) -> str:
+    line = next(line for line in content.split(b"\r\n") if line.startswith(b"Subject: "))
+    return line.removeprefix(b"Subject: Subject of ").decode()
+
+
+def test_the_plan_counts_people_step_by_step(on_stage: Lab) -> None:
+    after = a_sequence(ONE, a_step("new", "1d"), replace(TWO, delay=5 * DAY), a_step("end"))
+    (plan,) = on_stage.plan(after).sequences
+    assert (plan.kind, plan.people) == (ChangeKind.CHANGE, 7)
+    counts = {step.edit.key: (step.edit.kind, step.people) for step in plan.steps}
+    assert set(counts) == {"new", "two", "end", "three"}
+    kind, new = counts["new"]
+    assert kind is EditKind.ADDED
+    # before, waiting, paused and deferred get it; past, failed and unknown are past it
+    assert (new.will_get, new.never) == (4, 3)
+    _, two = counts["two"]
+    # deferred had one two days ago: a day later is long past
+    assert (two.waiting, dict(two.go_on_to), two.due_now) == (5, {"new": 3}, 1)
+    kind, three = counts["three"]
+    assert kind is EditKind.REMOVED
+    assert (three.waiting, dict(three.go_on_to)) == (1, {"end": 1})
+
+
+def test_a_renamed_step_is_said_to_be_removed_and_added(on_stage: Lab) -> None:
+    (plan,) = on_stage.plan(EDITS["an id changed"][0]).sequences
+    assert [(step.edit.key, step.edit.kind, step.edit.renamed_to) for step in plan.steps] == [
+        ("deux", EditKind.ADDED, None),
+        ("two", EditKind.REMOVED, "deux"),
+    ]
+
+
+def test_a_step_that_was_removed_and_added_again_is_not_sent_again(on_stage: Lab) -> None:
+    lab = on_stage
+    lab.apply(a_sequence(ONE, THREE))
+    lab.apply(a_sequence(ONE, TWO, THREE))
+    # past had two; failed had tried it, and is not where it was any more
+    assert lab.person("past@example.com").next_step == "three"
+    assert lab.person("waiting@example.com").next_step == "two"
+    assert lab.person("failed@example.com").next_step == "three"
+
+
+def test_the_position_of_the_last_step_handled_follows_edits(on_stage: Lab) -> None:
+    lab = on_stage
+
+    def positions() -> list[int]:
+        return [lab.person(f"{name}@example.com").current_step for name in ("before", "waiting", "past", "completed")]
+
+    assert positions() == [0, 1, 2, 3]
+    lab.apply(a_sequence(a_step("zero"), ONE, TWO, THREE))
+    assert positions() == [0, 2, 3, 4]
+    lab.apply(a_sequence(TWO, THREE))  # one is gone: nothing of today's is behind who had only that
+    assert positions() == [0, 0, 1, 2]
+
+
+def test_a_message_that_becomes_due_at_once_is_announced(on_stage: Lab) -> None:
+    lab = on_stage
+    after = a_sequence(ONE, replace(TWO, delay=timedelta(0)), THREE)
+    (plan,) = lab.plan(after).sequences
+    assert (plan.due_now, plan.affected) == (1, 2)  # waiting; the paused one moves, but is not due
+    (step,) = plan.steps
+    assert (step.people.due_now, step.people.earlier, step.people.unchanged) == (1, 2, 3)
+    lab.apply(after)
+    assert lab.tick().counts["sent"] == 1
+
+
+def test_a_sequence_that_is_activated_makes_its_overdue_steps_due(lab: Lab) -> None:
+    draft = a_sequence(ONE, status=SequenceStatus.DRAFT)
+    lab.apply(draft)
+    lab.subscribe(ADA)
+    lab.subscribe("later@example.com", started_at=START + 9 * DAY)
+    lab.move("1d")
+    (plan,) = lab.plan(replace(draft, status=SequenceStatus.ACTIVE)).sequences
+    assert (plan.status, plan.due_now, plan.affected) == ((SequenceStatus.DRAFT, SequenceStatus.ACTIVE), 1, 1)
+    lab.apply(replace(draft, status=SequenceStatus.ACTIVE))
+    assert lab.tick().counts == {"sent": 1, "completed": 1}
+
+
+def test_edits_of_a_draft_move_its_people_and_make_nothing_due(lab: Lab) -> None:
+    draft = a_sequence(replace(ONE, delay=DAY), status=SequenceStatus.DRAFT)
+    lab.apply(draft)
+    lab.subscribe(ADA)
+    plan = lab.apply(replace(draft, steps=(ONE,)))
+    assert (plan.due_now, plan.affected) == (0, 1)
+    assert lab.person(ADA).next_send_at == START
+
+
+def test_a_zone_moves_those_without_their_own(lab: Lab) -> None:
+    sequence = a_sequence(a_step("one", "1d", at=time(9)))
+    lab.apply(sequence)
+    lab.subscribe(ADA)
+    lab.subscribe("own@example.com", variables={"timezone": "Asia/Tokyo"})
+    own = lab.person("own@example.com").next_send_at
+    plan = lab.apply(replace(sequence, timezone="America/New_York"))
+    assert plan.affected == 1
+    assert lab.person(ADA).next_send_at == START + DAY + 5 * HOUR
+    assert lab.person("own@example.com").next_send_at == own
+
+
+def test_who_waited_for_a_window_is_freed_when_it_is_taken_away(lab: Lab) -> None:
+    sequence = a_sequence(a_step("one", send_window=SendWindow(opens=time(9), closes=time(10))))
+    lab.apply(sequence)
+    lab.subscribe(ADA)
+    lab.now = utc("2026-03-02T20:00")
+    assert lab.tick().counts == {"deferred": 1}
+    plan = lab.apply(a_sequence(ONE))
+    assert plan.due_now == 1
+    assert lab.tick().counts["sent"] == 1
+
+
+def test_unchanged_files_make_no_revision_and_no_event(on_stage: Lab) -> None:
+    lab, events = on_stage, on_stage.events()
+    plan = lab.apply(a_sequence(ONE, TWO, THREE))
+    assert (plan.changes, plan.sequences) == (0, ())
+    stored = lab.store.sequences.by_slug("welcome")
+    assert stored is not None
+    assert (stored.revision, lab.events()) == (1, events)
+
+
+def test_content_makes_a_revision_that_says_where_it_comes_from_and_moves_nobody(on_stage: Lab) -> None:
+    lab, before = on_stage, places(on_stage)
+    after = a_sequence(ONE, replace(TWO, text="New words."), THREE)
+    apply(
+        *(lab.store, lab.settings, [Incoming(Definition(after), "sequences/welcome.yaml")], {}),
+        prune=False,
+        now=lab.now,
+        origin=Origin("ana", "abc123", dirty=True),
+    )
+    newest = lab.store.sequences.revisions(1)[0]
+    assert (newest.number, newest.author, newest.commit, newest.dirty) == (2, "ana", "abc123", True)
+    assert places(lab) == before
+    lab.move("2d")
+    lab.tick()
+    assert b"New words." in next(c for e, c in lab.transport.sent if e.recipient == "waiting@example.com")
+
+
+def test_a_template_alone_makes_a_revision(lab: Lab) -> None:
+    sequence = a_sequence(a_step("one", template="hello"))
+
+    def write(text: str) -> None:
+        templates = {"hello": Template("hello", text=text)}
+        apply(
+            *(lab.store, lab.settings, [Incoming(Definition(sequence, templates), "a.yaml")], templates),
+            prune=False,
+            now=lab.now,
+            origin=Origin(),
+        )
+
+    write("Hello.")
+    write("Hello.")
+    write("Hello again.")
+    assert [revision.number for revision in lab.store.sequences.revisions(1)] == [2, 1]
+    lab.subscribe(ADA)
+    lab.tick()
+    assert b"Hello again." in lab.transport.sent[0][1]
+
+
+def test_a_status_is_put_back_only_when_the_files_own_has_changed(lab: Lab) -> None:
+    sequence = a_sequence(ONE)
+    active, draft, archived = SequenceStatus.ACTIVE, SequenceStatus.DRAFT, SequenceStatus.ARCHIVED
+
+    def stands() -> SequenceStatus:
+        found = lab.store.sequences.by_slug("welcome")
+        assert found is not None
+        return found.status
+
+    lab.apply(sequence)
+    lab.store.sequences.set_status(1, archived, lab.now)
+    (plan,) = lab.apply(sequence).sequences
+    assert (plan.drift, plan.status, plan.empty, stands()) == (archived, None, True, archived)
+    lab.apply(replace(sequence, steps=(ONE, TWO)))  # other changes leave it too
+    assert stands() is archived
+    lab.apply(replace(sequence, status=draft))
+    assert stands() is draft
+    # the file catches up with what a command has set: nothing changes, but it counts as the file's word
+    lab.store.sequences.set_status(1, active, lab.now)
+    assert lab.apply(replace(sequence, status=active)).changes == 0
+    lab.store.sequences.set_status(1, archived, lab.now)
+    lab.apply(replace(sequence, status=active))
+    assert stands() is archived
+
+
+def test_a_file_that_is_gone_is_mentioned_and_with_prune_archived_or_deleted(lab: Lab) -> None:
+    lab.apply(a_sequence(ONE), a_sequence(ONE, id="empty"), a_sequence(ONE, id="stays"))
+    lab.subscribe(ADA)
+    plan = lab.apply(a_sequence(ONE, id="stays"))
+    assert [(one.slug, one.kind) for one in plan.sequences] == [
+        ("empty", ChangeKind.MISSING),
+        ("welcome", ChangeKind.MISSING),
+    ]
+    assert plan.changes == 0
+    assert lab.tick().counts["sent"] == 1
+    lab.subscribe("bob@example.com")
+    plan = lab.apply(a_sequence(ONE, id="stays"), prune=True)
+    assert [(one.slug, one.kind, one.affected) for one in plan.sequences] == [
+        ("empty", ChangeKind.DELETE, 0),
+        ("welcome", ChangeKind.ARCHIVE, 1),
+    ]
+    assert lab.store.sequences.slugs() == ["stays", "welcome"]
+    assert lab.tick().counts == {}
+    assert lab.apply(a_sequence(ONE, id="stays"), prune=True).sequences == ()
+    # the file comes back, and brings its status with it
+    lab.apply(a_sequence(ONE, id="stays"), a_sequence(ONE))
+    assert lab.tick().counts["sent"] == 1
+
+
+def test_what_the_api_made_is_not_missed_and_a_file_of_that_name_takes_it_over(lab: Lab) -> None:
+    lab.store.sequences.save(Definition(a_sequence(ONE)), now=lab.now, source=Source.API, key_id="k1")
+    assert lab.plan(prune=True).sequences == ()
+    (plan,) = lab.apply(a_sequence(ONE)).sequences
+    assert [(change.field, change.before, change.now) for change in plan.changes] == [("source", "api", "file")]
+    stored = lab.store.sequences.by_slug("welcome")
+    assert stored is not None
+    assert (stored.source, stored.path) == (Source.FILE, "sequences/welcome.yaml")
+    assert lab.plan(a_sequence(ONE)).sequences == ()
+
+
+def test_what_is_not_agreed_to_is_not_done_and_a_change_in_between_is_asked_again(on_stage: Lab) -> None:
+    lab, before = on_stage, places(on_stage)
+    after = [Incoming(Definition(a_sequence(ONE)), "sequences/welcome.yaml")]
+    rest = {"prune": False, "now": lab.now, "origin": Origin()}
+    assert apply(lab.store, lab.settings, after, {}, agree=lambda plan: False, **rest) is None  # type: ignore[arg-type]
+    assert places(lab) == before
+    asked = []
+
+    def agree(plan: object) -> bool:
+        asked.append(plan)
+        if len(asked) == 1:
+            lab.subscribe("new@example.com")
+        return True
+
+    done = apply(lab.store, lab.settings, after, {}, agree=agree, **rest)  # type: ignore[arg-type]
+    assert len(asked) == 2
+    assert done == asked[1] != asked[0]
+
+
+@pytest.mark.parametrize("method", ["reschedule", "complete", "drop_deferred_passed"])
+def test_an_error_in_the_middle_leaves_everything_as_it_was(
+    on_stage: Lab, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    lab, before, events = on_stage, places(on_stage), on_stage.events()
+
+    def fail(*args: object) -> None:
+        raise DatabaseUnavailable("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lab.store.subscriptions, method, fail)
+        with pytest.raises(DatabaseUnavailable):
+            lab.apply(a_sequence(a_step("other"), id="other"), a_sequence(ONE))
+    assert lab.store.sequences.slugs() == ["welcome"]
+    assert (places(lab), lab.events()) == (before, events)
+    lab.apply(a_sequence(a_step("other"), id="other"), a_sequence(ONE))
+    assert lab.store.sequences.slugs() == ["other", "welcome"]
