@@ -78,7 +78,7 @@ def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetim
     from drip.cli.output import complain, line, write_json
     from drip.cli.stopping import stopped_by_signals
 
-    with invocation.opened(), _Teller(invocation) as teller:
+    with invocation.opened() as store, _Teller(invocation) as teller:
         worker = invocation.project.worker(clock=clock, told=teller.tell)
         posting = invocation.project.courier(clock=clock) if store.endpoints.any() else nullcontext()
         with stopped_by_signals(worker), posting as courier:
