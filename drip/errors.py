@@ -3,6 +3,7 @@
     DripError                the root: a message, and a hint that says what to do next
     ├── Invalid              what was asked is wrong as written; asking again changes nothing
     │   ├── FilesInvalid     files with problems, each with its place
+    │   ├── FieldInvalid     one field of a request
     │   └── NotFound         a name that does not exist, with the nearest that does
     ├── Refused              the request is well formed, the state of things forbids it (a code says why)
     ├── RenderFailed         a template could not be rendered for one person
@@ -73,6 +74,20 @@ class FilesInvalid(Invalid):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+
+class FieldInvalid(Invalid):
+    """One field of a request can't be taken.
+
+    Args:
+        field: as the request names it; empty for the request as a whole.
+        code: why, in the API's vocabulary: `invalid_field`, `content_missing`, `template_not_found`.
+    """
+
+    def __init__(self, field: str, message: str, hint: str | None = None, code: str = "invalid_field") -> None:
+        super().__init__(message, hint)
+        self.field = field
+        self.code = code
 
 
 class NotFound(Invalid):

@@ -10,7 +10,7 @@ from drip.cli.arguments import email_argument, json_option, known_address, new_a
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
-    from drip.store.contacts import Suppression
+    from drip.engine.records import Suppression
 
 REASONS = ("bounce", "complaint", "unsubscribed", "manual")
 SHOWN = 100

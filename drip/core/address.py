@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 _LONGEST = 254
 """Octets of an address: RFC 5321's path of 256 without its brackets."""
+
+_LONGEST_LOCAL = 64
+# What is the same however it is looked at: no case to fold, nothing to normalise.
+_PLAIN = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*")
 
 # A name, quoted or not, then one address in angle brackets and nothing more.
 _NAMED = re.compile(r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"\s*|(?P<plain>[^<>]*))<(?P<email>[^<>]*)>', re.DOTALL)
@@ -45,6 +51,12 @@ def parse_email(text: str) -> str:
     """
     from email_validator import EmailNotValidError, validate_email  # 30 ms; not needed when nothing is due
 
+    # The common case, at a tenth of the cost: most people share a few domains.
+    local, _, domain = text.strip(" ").rpartition("@")
+    if len(local) <= _LONGEST_LOCAL and _PLAIN.fullmatch(local) and (ascii_domain := _ascii_domain(domain)):
+        email = f"{local}@{ascii_domain}"
+        if len(email) <= _LONGEST:
+            return email
     # No spelling is shorter than what it stands for, so a longer text need not be looked at (nor repeated in an error).
     if len(text.strip(" ")) > _LONGEST:
         raise ValueError(f"{text[:40]!r}… is not an email address: it is longer than {_LONGEST} octets")
@@ -60,6 +72,27 @@ def parse_email(text: str) -> str:
     return email
 
 
+def known_email(text: str) -> str:
+    """An address to look somebody up with: as `parse_email` gives it, or as it is when it is none."""
+    try:
+        return parse_email(text)
+    except ValueError:
+        return text.strip()
+
+
+@lru_cache(4096)
+def _ascii_domain(domain: str) -> str | None:
+    """A domain as it is written, or None when it is none."""
+    from email_validator import EmailNotValidError, validate_email
+
+    if len(domain) > _LONGEST or domain.startswith("["):
+        return None
+    try:
+        return validate_email(f"a@{domain}", check_deliverability=False, test_environment=True).ascii_domain
+    except EmailNotValidError:
+        return None
+
+
 def email_key(email: str) -> str:
     """What two spellings of one person's address have in common: NFC, casefolded.
 
@@ -70,6 +103,15 @@ def email_key(email: str) -> str:
     """
     local, _, domain = email.strip().rpartition("@")
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", local).casefold()) + "@" + domain.lower()
+
+
+def erased_key(key: str) -> str:
+    """What is kept of an address that was erased: enough to recognise it when it comes again, not to write to it.
+
+    Args:
+        key: from `email_key`.
+    """
+    return "erased:" + hashlib.sha256(key.encode()).hexdigest()
 
 
 def parse_address(text: str) -> Address:

@@ -103,6 +103,8 @@ class Step:
     """As `sender`."""
     headers: tuple[tuple[str, str], ...] = ()
     """Extra headers: X-* and Feedback-ID only. Values are Jinja2."""
+    position: int | None = None
+    """Its number, where one was given (over the API, where numbers may have gaps); None: its place in the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Sequence:
 
     def position(self, key: str) -> int | None:
         """The position of a step, from 1; None when there is no such step."""
-        return next((index for index, step in enumerate(self.steps, 1) if step.key == key), None)
+        return next((step.position or index for index, step in enumerate(self.steps, 1) if step.key == key), None)
 
     def step(self, key: str) -> Step | None:
         """The step with that key, or None."""

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from drip.core.definition import definition_to_json
 from drip.core.sequence import SequenceStatus, Source, Template
 from drip.core.settings import Settings
+from drip.engine.moving import move_people
 from drip.engine.plan import ChangeKind, Incoming, Plan, SequencePlan, make_plan
 from drip.engine.ports import Store
-from drip.engine.recompute import Move, recompute
-from drip.engine.records import Event, EventType, Reschedule, StoredSequence
-
-CHUNK = 5000
-"""People written at once."""
+from drip.engine.records import Event, EventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,38 +102,11 @@ def _save(
             dirty=origin.dirty,
         )
         if before is not None:
-            _move_people(store, settings, before, stored, now, progress)
+            move_people(store, settings, before, stored, now, progress)
         store.events.append([Event(EventType.APPLIED, now, stored.id, data={"revision": stored.revision})])
         before = stored
     if planned.status is not None and store.sequences.set_status(before.id, planned.status[1], now):
         store.events.append([Event(EventType.STATUS, now, before.id, data={"status": planned.status[1].value})])
-
-
-def _move_people(
-    store: Store,
-    settings: Settings,
-    before: StoredSequence,
-    stored: StoredSequence,
-    now: datetime,
-    progress: Callable[[int], None],
-) -> None:
-    moves = recompute(store, before, stored.sequence, settings.timezone)
-    while chunk := list(islice(moves, CHUNK)):
-        _write_moves(store, stored, [move for move in chunk if move.moves], now)
-        progress(len(chunk))
-    store.subscriptions.drop_deferred_passed(stored.id)
-
-
-def _write_moves(store: Store, stored: StoredSequence, moves: Sequence[Move], now: datetime) -> None:
-    going = [
-        Reschedule(move.person.id, stored.ids[move.now] if move.now else None, move.due_at)
-        for move in moves
-        if not move.completes
-    ]
-    store.subscriptions.reschedule(going, now)
-    done = [move.person.id for move in moves if move.completes]
-    store.subscriptions.complete(done, now)
-    store.events.append(Event(EventType.COMPLETED, now, stored.id, row_id) for row_id in done)
 
 
 def _put_away(store: Store, planned: SequencePlan, now: datetime) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from drip.core.address import Address
-from drip.core.sequence import Step
+from drip.core.sequence import Source, Step
 from drip.core.settings import Settings
 from drip.core.tokens import Purpose, make_token
 from drip.engine.ports import Envelope
@@ -85,7 +85,9 @@ class Composer:
         key = (stored.id, stored.revision, step.key)
         compiled = self._compiled.get(key)
         if compiled is None:
-            compiled = self._compiled[key] = compile_step(stored.definition, step, self._settings)
+            compiled = self._compiled[key] = compile_step(
+                *(stored.definition, step, self._settings), trusted=stored.source is Source.FILE
+            )
         return compiled
 
     def _envelope_sender(self, sender: Address, token: str) -> str:

@@ -50,8 +50,7 @@ def step_objects(stored: StoredSequence, times: Mapping[int, tuple[datetime, dat
     Args:
         times: when each step was made and last changed, by its row's id.
     """
-    steps = enumerate(stored.sequence.steps, 1)
-    return [_step(stored, step, position, *times[stored.ids[step.key]]) for position, step in steps]
+    return [step_object(stored, step, *times[stored.ids[step.key]]) for step in stored.sequence.steps]
 
 
 def subscription_object(subscription: Subscription) -> JsonObject:
@@ -99,12 +98,13 @@ def delivery_object(delivery: Delivery) -> JsonObject:
     }
 
 
-def _step(stored: StoredSequence, step: Step, position: int, made: datetime, changed: datetime) -> JsonObject:
+def step_object(stored: StoredSequence, step: Step, made: datetime, changed: datetime) -> JsonObject:
+    """A step; when its row was made and last changed is not in the definition."""
     return {
         "id": stored.ids[step.key],
         "sequence_id": stored.slug,
         "key": step.key,
-        "position": position,
+        "position": stored.sequence.position(step.key),
         "offset_seconds": int(step.delay.total_seconds()),
         "subject": step.subject,
         "html": step.html,

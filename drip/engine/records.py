@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from drip.core.delivery import DeliveryState, Reason
-from drip.core.sequence import Definition, Sequence, SequenceStatus, Source
-from drip.core.subscription import CancelReason, SubscriptionStatus
+from drip.core.sequence import Definition, Sequence, SequenceStatus, Source, Template
+from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
 from drip.core.webhooks import PostState
 
 
@@ -122,6 +122,17 @@ class StoredSequence:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredTemplate:
+    """A template as last applied or saved."""
+
+    template: Template
+    title: str
+    """What people call it; a file's is its stem."""
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """A person."""
 
@@ -132,6 +143,18 @@ class Contact:
     status: str
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An address that is never mailed."""
+
+    email: str
+    """Of somebody who was erased, only what recognises them: `erased:` and a hash."""
+    reason: SuppressionReason
+    code: str | None
+    """The server's code or the operator's words; None without."""
+    added_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

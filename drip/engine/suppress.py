@@ -9,11 +9,12 @@ from drip.core.subscription import CANCEL_FOR, ContactStatus, SuppressionReason
 from drip.engine.ports import Store
 from drip.engine.records import Event, EventType
 
-_CONTACT_STATUS = {
+CONTACT_STATUS = {
     SuppressionReason.BOUNCE: ContactStatus.BOUNCED,
     SuppressionReason.COMPLAINT: ContactStatus.COMPLAINED,
     SuppressionReason.UNSUBSCRIBED: ContactStatus.UNSUBSCRIBED,
 }
+"""What a contact is whose address is suppressed for that reason; one put there by the operator stays what it was."""
 
 
 def suppress(
@@ -42,7 +43,7 @@ def suppress(
         if added:
             data = {"email": email_key(email), "reason": reason.value, **({"code": code} if code else {})}
             events.append(Event(EventType.SUPPRESSED, now, data=data))
-            if status := _CONTACT_STATUS.get(reason):
+            if status := CONTACT_STATUS.get(reason):
                 store.contacts.set_status(email_key(email), status, now)
         cancelled: list[tuple[int, int]] = []
         if contact is not None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from drip.core.address import email_key
+from drip.core.address import email_key, erased_key
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.subscription import ContactStatus, SuppressionReason
-from drip.engine.records import Contact
+from drip.engine.records import Contact, Suppression
 from drip.store.database import Database
 from drip.store.rows import dump, load, marks
 
@@ -23,17 +22,6 @@ _GRAVITY = (
 """From the least to the gravest: a bounce may turn out to be our own fault, a person's word does not."""
 
 _CONTACT = "id, email, name, variables, status, created_at, updated_at"
-
-
-@dataclass(frozen=True, slots=True)
-class Suppression:
-    """An address that is never mailed."""
-
-    email: str
-    reason: SuppressionReason
-    code: str | None
-    """The server's code or the operator's words; None without."""
-    added_at: datetime
 
 
 class Contacts:
@@ -53,6 +41,32 @@ class Contacts:
             f"SELECT email_key, {_CONTACT} FROM contact WHERE email_key IN ({marks(len(keys))})", *keys
         )
         return {key: _contact(tuple(row)) for key, *row in rows}
+
+    def by_id(self, row_id: int) -> Contact | None:
+        """One by its row's id, or None."""
+        row = self._database.row(f"SELECT {_CONTACT} FROM contact WHERE id = ?", row_id)
+        return None if row is None else _contact(row)
+
+    def page(
+        self, *, status: ContactStatus | None = None, search: str | None = None, limit: int, offset: int
+    ) -> list[Contact]:
+        """Contacts, newest first, whose address has `search` in it."""
+        rows = self._database.rows(
+            f"SELECT {_CONTACT} FROM contact WHERE (? IS NULL OR status = ?) AND (? IS NULL OR instr(email_key, ?) > 0)"
+            " ORDER BY id DESC LIMIT ? OFFSET ?",
+            *(status, status, search, search, limit, offset),
+        )
+        return [_contact(row) for row in rows]
+
+    def count(self, *, status: ContactStatus | None = None, search: str | None = None) -> int:
+        """How many `page` gives without a limit."""
+        return int(
+            self._database.value(
+                "SELECT COUNT(*) FROM contact WHERE (? IS NULL OR status = ?)"
+                " AND (? IS NULL OR instr(email_key, ?) > 0)",
+                *(status, status, search, search),
+            )
+        )
 
     def add(self, people: Iterable[tuple[str, str]], now: datetime) -> None:
         """Insert (email, name) pairs; those that exist are left alone."""
@@ -100,16 +114,18 @@ class Suppressions:
         self._database = database
 
     def among(self, keys: Sequence[str]) -> dict[str, SuppressionReason]:
-        """Those of these keys that are suppressed, with the reason."""
+        """Those of these keys that are suppressed, with the reason; erased people are recognised."""
+        known = {spelling: key for key in keys for spelling in (key, erased_key(key))}
         rows = self._database.rows(
-            f"SELECT email_key, reason FROM suppression WHERE email_key IN ({marks(len(keys))})", *keys
+            f"SELECT email_key, reason FROM suppression WHERE email_key IN ({marks(len(known))})", *known
         )
-        return {key: SuppressionReason(reason) for key, reason in rows}
+        return {known[spelling]: SuppressionReason(reason) for spelling, reason in rows}
 
     def get(self, email: str) -> Suppression | None:
         """The entry of an address, or None."""
+        key = email_key(email)
         row = self._database.row(
-            "SELECT email, reason, code, added_at FROM suppression WHERE email_key = ?", email_key(email)
+            "SELECT email, reason, code, added_at FROM suppression WHERE email_key IN (?, ?)", key, erased_key(key)
         )
         return None if row is None else _suppression(row)
 
@@ -123,6 +139,7 @@ class Suppressions:
         delivery_id: int | None = None,
     ) -> bool:
         """Whether it is new, or has a graver reason now; a lesser one changes nothing."""
+        self.know(email)
         lesser = [other.value for other in _GRAVITY[: _GRAVITY.index(reason)]]
         return bool(
             self._database.run(
@@ -137,7 +154,34 @@ class Suppressions:
 
     def remove(self, email: str) -> bool:
         """Whether it was there."""
-        return bool(self._database.run("DELETE FROM suppression WHERE email_key = ?", email_key(email)))
+        key = email_key(email)
+        return bool(self._database.run("DELETE FROM suppression WHERE email_key IN (?, ?)", key, erased_key(key)))
+
+    def forget(self, key: str) -> None:
+        """Keep that an address is suppressed, but no longer which one it is."""
+        erased = erased_key(key)
+        self._database.run(
+            "UPDATE OR REPLACE suppression SET email_key = ?, email = ?, delivery_id = NULL WHERE email_key = ?",
+            *(erased, erased, key),
+        )
+
+    def know(self, email: str) -> None:
+        """The address of somebody who was erased is known again: if suppressed, it is found under it from now on."""
+        key = email_key(email)
+        self._database.run(
+            "UPDATE OR REPLACE suppression SET email_key = ?, email = ? WHERE email_key = ?",
+            *(key, email, erased_key(key)),
+        )
+
+    def count(self, *, reason: SuppressionReason | None = None, search: str | None = None) -> int:
+        """How many `list` gives without a limit."""
+        return int(
+            self._database.value(
+                "SELECT COUNT(*) FROM suppression WHERE (? IS NULL OR reason = ?)"
+                " AND (? IS NULL OR instr(email_key, ?) > 0)",
+                *(reason, reason, search, search),
+            )
+        )
 
     def remove_made_by(self, delivery_ids: Sequence[int]) -> list[tuple[str, datetime]]:
         """Remove the entries that these refusals made: (address, when it was added) of each."""

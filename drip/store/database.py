@@ -84,6 +84,12 @@ class Database:
         """Names the transaction that this thread is in: what is read in it stays true in it. None outside of one."""
         return self._epoch if self.peewee.in_transaction() else None
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo only what is in this block when it fails; inside a transaction."""
+        with self.translated(), self.peewee.savepoint():
+            yield
+
     def rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         """All rows of a query, or of a statement with RETURNING."""
         with self.translated():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.subscription import CancelReason, Subscription, SubscriptionStatus
 from drip.store.claims import DUE_SEQUENCES
 from drip.store.database import Database
-from drip.store.rows import load, moment
+from drip.store.rows import load, marks, moment
 
 _SUBSCRIPTION = """
     SELECT s.id, q.slug, c.email, c.name, s.status, s.started_at, (SELECT COUNT(*) FROM step l
@@ -84,6 +84,14 @@ class Overview:
         due = dict(self._database.rows(DUE_SEQUENCES.replace("WHERE q.status = 'active'", "")))
         return {row_id: SequenceCounts(found, moment(due.get(row_id))) for row_id, found in by_status.items()}
 
+    def counts_of(self, sequence_id: int) -> dict[SubscriptionStatus, int]:
+        """The people of one sequence by status; every status is there."""
+        rows = self._database.rows(
+            "SELECT status, COUNT(*) FROM subscription WHERE replaced = 0 AND sequence_id = ? GROUP BY status",
+            sequence_id,
+        )
+        return {**dict.fromkeys(SubscriptionStatus, 0), **{SubscriptionStatus(status): count for status, count in rows}}
+
     def steps(self, sequence_id: int) -> dict[int, StepCounts]:
         """What became of each step of a sequence, by its row's id; those that nothing happened to are left out."""
         found: dict[int, dict[str, int]] = {}
@@ -148,6 +156,11 @@ class Overview:
         """One subscription, or None."""
         row = self._database.row(_SUBSCRIPTION + " WHERE s.id = ?", row_id)
         return None if row is None else _subscription(row)
+
+    def subscriptions(self, row_ids: Sequence[int]) -> dict[int, Subscription]:
+        """Subscriptions by id; at most some thousands at once."""
+        rows = self._database.rows(f"{_SUBSCRIPTION} WHERE s.id IN ({marks(len(row_ids))})", *row_ids)
+        return {row[0]: _subscription(row) for row in rows}
 
     def subscribers(
         self,

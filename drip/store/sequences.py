@@ -187,11 +187,12 @@ class Sequences:
         before = [
             key for (key,) in self._database.rows("SELECT key FROM step WHERE sequence_id = ? ORDER BY rank", row_id)
         ]
+        order = merge_order(before, list(positions))
         # Positions are unique: all are cleared before any is set.
         self._database.run("UPDATE step SET position = NULL WHERE sequence_id = ?", row_id)
         self._database.run_many(
             "INSERT INTO step (sequence_id, key, rank, position, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (sequence_id, key) DO UPDATE SET rank = excluded.rank, position = excluded.position,"
             " updated_at = excluded.updated_at",
-            [(row_id, key, rank, positions.get(key), at, at) for rank, key in enumerate(merge_order(before, list(positions)), 1)],
+            [(row_id, key, rank, positions.get(key), at, at) for rank, key in enumerate(order, 1)],
         )

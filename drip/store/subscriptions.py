@@ -201,6 +201,10 @@ class Subscriptions:
         )
         return [_person(row) for row in rows]
 
+    def when_cancelled(self, row_id: int) -> datetime | None:
+        """When a subscription was cancelled; None when it was not."""
+        return moment(self._database.value("SELECT cancelled_at FROM subscription WHERE id = ?", row_id))
+
     def reinstate(
         self, row_id: int, status: SubscriptionStatus, step_id: int | None, next_send_at: datetime | None, now: datetime
     ) -> None:
@@ -283,6 +287,17 @@ class Subscriptions:
                 f"SELECT COUNT(*) FROM subscription WHERE replaced = 0 AND sequence_id = ? AND status IN ({_LIVE})",
                 sequence_id,
             )
+        )
+
+    def any_to_come(self, sequence_id: int) -> bool:
+        """Whether anybody in a sequence is active or paused."""
+        return (
+            self._database.row(
+                "SELECT 1 FROM subscription WHERE replaced = 0 AND sequence_id = ? AND status IN ('active', 'paused')"
+                " LIMIT 1",
+                sequence_id,
+            )
+            is not None
         )
 
     def has_any(self, sequence_id: int) -> bool:

@@ -76,6 +76,7 @@ def test_a_change_of_any_field_is_a_change_of_the_text() -> None:
         replace(step, reply_to=Address("a@b.org")),
         replace(step, headers=(("X-A", "1"), ("X-B", "2"))),
         replace(step, headers=(("X-B", "2"), ("X-A", "1"))),
+        replace(step, position=7),
     ]
     texts = {definition_to_json(Definition(Sequence("s", "S", steps=(one,)))) for one in [step, *changed]}
     assert len(texts) == len(changed) + 1

@@ -1,0 +1,89 @@
+"""People by themselves, whatever sequences they are in: kept, changed, erased."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from drip.core.address import clean_line, email_key
+from drip.core.settings import Settings
+from drip.engine.people import due_of
+from drip.engine.ports import Store
+from drip.engine.records import Contact, Person, Reschedule
+from drip.engine.suppress import CONTACT_STATUS
+from drip.errors import NotFound
+
+
+def keep_contact(
+    store: Store, settings: Settings, email: str, name: str | None, variables: Mapping[str, Any], now: datetime
+) -> Contact:
+    """Make a contact, or change the one with that address. Nobody is subscribed, and an opt-out stays one.
+
+    Args:
+        email: as `parse_email` returns it.
+        name: None leaves it.
+        variables: merged into what there is; None as a value removes a key.
+    """
+    with store.transaction():
+        if store.contacts.by_email(email) is None:
+            store.contacts.add([(email, clean_line(name or ""))], now)
+            store.suppressions.know(email)
+            suppressed = store.suppressions.get(email)
+            if suppressed is not None and (status := CONTACT_STATUS.get(suppressed.reason)):
+                store.contacts.set_status(email_key(email), status, now)
+        return edit_contact(store, settings, email, name, variables, now)
+
+
+def edit_contact(
+    store: Store, settings: Settings, email: str, name: str | None, variables: Mapping[str, Any], now: datetime
+) -> Contact:
+    """Change a contact, as `keep_contact`; a new `timezone` moves what the person waits for.
+
+    Raises:
+        NotFound: there is no such contact.
+    """
+    with store.transaction():
+        contact = find_contact(store, email)
+        if name is not None and clean_line(name) != contact.name:
+            store.contacts.rename([(contact.id, clean_line(name))], now)
+        merged = {key: value for key, value in {**contact.variables, **variables}.items() if value is not None}
+        if merged != contact.variables:
+            row_ids = store.subscriptions.of_contact(contact.id)
+            before = store.subscriptions.people(row_ids)
+            store.contacts.set_variables(contact.id, merged, now)
+            _retime(store, settings, before, now)
+        return find_contact(store, email)
+
+
+def erase_contact(store: Store, email: str) -> None:
+    """Forget a person everywhere: subscriptions, deliveries, log. If suppressed, a hash stays that refuses them.
+
+    Raises:
+        NotFound: there is no such contact.
+    """
+    with store.transaction():
+        contact = find_contact(store, email)
+        key = email_key(contact.email)
+        store.erasure.contact(contact.id, key)
+        store.suppressions.forget(key)
+
+
+def find_contact(store: Store, email: str) -> Contact:
+    """A contact by address, however it is spelt; raises NotFound."""
+    contact = store.contacts.by_email(email)
+    if contact is None:
+        raise NotFound("contact", email)
+    return contact
+
+
+def _retime(store: Store, settings: Settings, before: Mapping[int, Person], now: datetime) -> None:
+    changes = []
+    for person in store.subscriptions.people(sorted(before)).values():
+        moved = person.timezone != before[person.id].timezone
+        if moved and person.next_send_at is not None and person.open_state is None:
+            stored = store.sequences.by_id(person.sequence_id)
+            assert stored is not None
+            due = due_of(settings, stored, person, person.origin_at, person.base_at)
+            changes.append(Reschedule(person.id, person.next_step_id, due))
+    store.subscriptions.reschedule(changes, now)
