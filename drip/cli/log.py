@@ -112,8 +112,8 @@ def _show(invocation: Invocation, entries: Any, as_json: bool) -> None:
 
 
 def _words(invocation: Invocation, entry: LogEntry) -> str:
-    from drip.cli.log_words import data_words, short
     from drip.cli.output import clean, moment_to_second, paint
+    from drip.core.log_words import data_words, short
 
     colour = {"sent": "green", "failed": "red", "unknown": "red", "deferred": "yellow"}.get(short(entry.type), "cyan")
     who = entry.email or entry.data.get("email") or ""

@@ -1,8 +1,4 @@
-"""All of stdout and stderr. stdout is data, stderr is talk.
-
-Nothing that people or servers wrote reaches a terminal raw: control characters and those that turn the direction of
-text are shown as escapes.
-"""
+"""All of stdout and stderr. stdout is data, stderr is talk. What is foreign goes through `clean` first."""
 
 from __future__ import annotations
 
@@ -16,22 +12,15 @@ from typing import Any, Protocol
 
 import click
 
+from drip.core.plain import clean as clean
+from drip.core.plain import clean_prose as clean_prose
+from drip.core.plain import count as count
+from drip.core.plain import distance as distance
+from drip.core.plain import encodable
+from drip.core.plain import moment as moment
+
 BAR_AFTER = 0.5
 """Seconds after which work counts as long, and gets a bar."""
-
-_HARMFUL = [*range(32), *range(127, 160), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
-_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _HARMFUL} | {10: "\\n", 9: " "}
-_PROSE = {code: escape for code, escape in _ESCAPES.items() if code not in (9, 10)}
-
-
-def clean(text: str) -> str:
-    """One line, safe to show: control characters become escapes."""
-    return _encodable(text).translate(_ESCAPES)
-
-
-def clean_prose(text: str) -> str:
-    """Text of many lines, safe to show."""
-    return _encodable(text).translate(_PROSE)
 
 
 def line(text: str = "", *, err: bool = False) -> None:
@@ -78,7 +67,7 @@ def confirm(question: str) -> bool:
 
 def write_document(content: str | bytes) -> None:
     """A part of a message: as it is for a file or program, safe for a terminal."""
-    raw = _encodable(content).encode() if isinstance(content, str) else content
+    raw = encodable(content).encode() if isinstance(content, str) else content
     if is_terminal(sys.stdout):
         line(clean_prose(raw.decode("utf-8", "replace").replace("\r\n", "\n").rstrip("\n")))
     else:
@@ -88,12 +77,12 @@ def write_document(content: str | bytes) -> None:
 def write_json(document: Any) -> None:
     """One JSON document: in one line, or readable on a terminal."""
     indent = 2 if is_terminal(sys.stdout) else None
-    line(_encodable(json.dumps(_plain(document), ensure_ascii=False, indent=indent)))
+    line(encodable(json.dumps(_plain(document), ensure_ascii=False, indent=indent)))
 
 
 def write_json_line(document: Any) -> None:
     """One JSON document in one line, at once."""
-    line(_encodable(json.dumps(_plain(document), ensure_ascii=False)))
+    line(encodable(json.dumps(_plain(document), ensure_ascii=False)))
     sys.stdout.flush()
 
 
@@ -101,7 +90,7 @@ def write_json_array(documents: Iterable[Any]) -> None:
     """A JSON array, written as it is read: one element per line."""
     opened = "["
     for document in documents:
-        line(opened + _encodable(json.dumps(_plain(document), ensure_ascii=False)))
+        line(opened + encodable(json.dumps(_plain(document), ensure_ascii=False)))
         opened = ","
     line("]" if opened == "," else "[]")
 
@@ -126,30 +115,9 @@ def show_fields(fields: Iterable[tuple[str, object]]) -> None:
         line(f"{paint(name.ljust(width), 'cyan')}  {value}")
 
 
-def moment(at: datetime | None, zone: tzinfo) -> str:
-    """A moment in a zone: `Fri 2026-03-27 09:30`; empty for None."""
-    return "" if at is None else f"{at.astimezone(zone):%a %Y-%m-%d %H:%M}"
-
-
 def moment_to_second(at: datetime, zone: tzinfo) -> str:
     """`2026-03-27 09:30:05`."""
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
-
-
-def distance(at: datetime, now: datetime) -> str:
-    """`in 2d 3h`, `5m ago`, `now`: the two largest units."""
-    from drip.core.durations import format_duration
-
-    length = at - now
-    if abs(length) < timedelta(minutes=1):
-        return "now"
-    words = " ".join(format_duration(timedelta(seconds=abs(length) // timedelta(minutes=1) * 60)).split()[:2])
-    return f"in {words}" if length > timedelta(0) else f"{words} ago"
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """`1 person`, `2 people`."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 class Bar(Protocol):
@@ -239,8 +207,3 @@ def _plain(value: Any) -> Any:
             return [_plain(content) for content in value]
         case _:
             return value
-
-
-def _encodable(text: str) -> str:
-    """Lone surrogates have no UTF-8: they become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -228,7 +228,7 @@ def _subscription(store: Store, row_id: int) -> Subscription:
 
 def _say(invocation: Invocation, subscription: Subscription, words: str) -> None:
     from drip.cli.output import clean, line
-    from drip.cli.words import what_is_next
+    from drip.core.subscription_words import what_is_next
 
     next_words = what_is_next(subscription, invocation.now(), invocation.zone)
     line(clean(f"{subscription.email} {words} {subscription.sequence_id}: {next_words}"))

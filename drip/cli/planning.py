@@ -67,8 +67,9 @@ def apply_command(invocation: Invocation, yes: bool, prune: bool, as_json: bool)
       drip apply --yes --prune
     """
     from drip.cli.output import can_ask, confirm, count, line, progress, write_json
-    from drip.cli.plan_words import emptied, plan_object
+    from drip.cli.plan_words import plan_object
     from drip.engine.apply import apply
+    from drip.engine.plan_words import emptied
     from drip.errors import Refused
 
     files = _files(invocation)

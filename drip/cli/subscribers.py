@@ -133,7 +133,7 @@ def _pages(store: Store, filters: Mapping[str, Any], limit: int | None) -> Itera
 
 def _show_list(invocation: Invocation, subscriptions: list[Subscription]) -> None:
     from drip.cli.output import moment, show_table
-    from drip.cli.words import hold_words
+    from drip.core.subscription_words import hold_words
 
     rows = [
         (
@@ -180,7 +180,7 @@ def _coming_objects(coming: list[Coming]) -> list[dict[str, Any]]:
 
 def _show_person(invocation: Invocation, subscription: Subscription) -> None:
     from drip.cli.output import moment, show_fields
-    from drip.cli.words import what_is_next
+    from drip.core.subscription_words import what_is_next
 
     now, zone = invocation.now(), invocation.zone
     variables = ", ".join(f"{name}={value}" for name, value in sorted(subscription.variables.items()))
@@ -200,8 +200,8 @@ def _show_person(invocation: Invocation, subscription: Subscription) -> None:
 
 
 def _show_past(past: list[dict[str, Any]], local: Any) -> None:
-    from drip.cli.log_words import data_words, short
     from drip.cli.output import line, moment, show_table
+    from drip.core.log_words import data_words, short
 
     if past:
         line(f"\nwas ({local.key})")

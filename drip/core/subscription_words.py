@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from drip.cli.output import distance, moment
+from drip.core.plain import distance, moment
 from drip.core.subscription import Subscription, SubscriptionStatus
 
 _HOLDS = {
