@@ -57,6 +57,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "list": ("sequences", "List the sequences."),
         "show": ("sequences", "Show one sequence with its steps."),
         "history": ("sequences", "List the revisions of a sequence."),
+        "agenda": ("agenda", "Show what will be sent, by day and step."),
         "log": ("log", "Show what happened, newest last."),
     },
     "Project": {

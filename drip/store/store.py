@@ -13,6 +13,7 @@ from pathlib import Path
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.settings import Settings
 from drip.store.budgets import Budgets
+from drip.store.agenda import Agenda
 from drip.store.claims import Claims
 from drip.store.contacts import Contacts, Suppressions
 from drip.store.database import Database
@@ -47,6 +48,7 @@ class Store:
         self.webhooks = Webhooks(database, self.endpoints, settings.project if settings else "")
         self.events = Events(database, self.webhooks)
         self.overview = Overview(database)
+        self.agenda = Agenda(database)
         self.templates = Templates(database)
         self.erasure = Erasure(database)
 
