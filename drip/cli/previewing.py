@@ -59,13 +59,13 @@ def preview_command(
         write_json(objects if step is None else objects[0])
     elif view is None:
         for index, (key, message) in enumerate(messages):
-            _read(key, message, first=index == 0)
+            read_message(key, message, first=index == 0)
     else:
         for key, message in messages:
             _show(view, key, message)
 
 
-def _read(key: str, message: Message, *, first: bool) -> None:
+def read_message(key: str, message: Message, *, first: bool) -> None:
     """The reading view: the headers that people see, then the text part."""
     from drip.cli.output import clean, clean_prose, line, paint
 

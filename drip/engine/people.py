@@ -152,14 +152,17 @@ def set_variables(
     """
     with store.transaction():
         found = find_subscription(store, slug, email)
-        merged = {**store.subscriptions.variables(found.person.id), **changes}
+        before = store.subscriptions.variables(found.person.id)
+        merged = {**before, **changes}
         kept = {name: value for name, value in merged.items() if value is not None}
         store.subscriptions.set_variables(found.person.id, kept, now)
         person = store.subscriptions.people([found.person.id])[found.person.id]
         if person.timezone != found.person.timezone and person.next_send_at is not None and person.follows_schedule:
             due = due_of(settings, found.stored, person, person.origin_at, person.base_at)
             store.subscriptions.reschedule([Reschedule(person.id, person.next_step_id, due)], now)
-        _append(store, EventType.CHANGED, person, now, variables=sorted(changes))
+        # What they were is kept, so that a message sent before can be rendered again.
+        was = {name: before.get(name) for name in sorted(changes)}
+        _append(store, EventType.CHANGED, person, now, variables=sorted(changes), was=was)
     return kept
 
 

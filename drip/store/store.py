@@ -21,6 +21,7 @@ from drip.store.deliveries import Deliveries
 from drip.store.endpoints import Endpoints
 from drip.store.erasure import Erasure
 from drip.store.events import Events
+from drip.store.letters import Letters
 from drip.store.keys import Keys
 from drip.store.migrate import ensure_schema, open_patiently
 from drip.store.overview import Overview
@@ -49,6 +50,7 @@ class Store:
         self.events = Events(database, self.webhooks)
         self.overview = Overview(database)
         self.agenda = Agenda(database)
+        self.letters = Letters(database)
         self.templates = Templates(database)
         self.erasure = Erasure(database)
 
