@@ -58,6 +58,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "show": ("sequences", "Show one sequence with its steps."),
         "history": ("sequences", "List the revisions of a sequence."),
         "agenda": ("agenda", "Show what will be sent, by day and step."),
+        "stats": ("stats", "Show how far people get, and how many leave."),
         "why": ("explaining", "Explain one message: who, what, when, and its words."),
         "log": ("log", "Show what happened, newest last."),
     },

@@ -26,6 +26,7 @@ from drip.store.keys import Keys
 from drip.store.migrate import ensure_schema, open_patiently
 from drip.store.overview import Overview
 from drip.store.sequences import Sequences
+from drip.store.stats import Stats
 from drip.store.subscriptions import Subscriptions
 from drip.store.templates import Templates
 from drip.store.webhooks import Webhooks
@@ -51,6 +52,7 @@ class Store:
         self.overview = Overview(database)
         self.agenda = Agenda(database)
         self.letters = Letters(database)
+        self.stats = Stats(database)
         self.templates = Templates(database)
         self.erasure = Erasure(database)
 

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def crowd(cli: Cli) -> Cli:
+    """Ten people: all have the first step; two of them left, one bounced, one complained, the rest waits."""
+    for index in range(10):
+        cli("subscribe", "welcome", f"p{index}@example.com")
+    cli("run", "--once")
+    for index, reason in enumerate(("unsubscribed", "unsubscribed", "bounced", "complained"), 1):
+        cli.sql(
+            "UPDATE subscription SET status = 'cancelled', cancel_reason = ?, next_step_id = NULL,"
+            " next_send_at = NULL WHERE id = ?",
+            *(reason, index),
+        )
+    return cli
+
+
+def test_the_funnel_in_numbers(crowd: Cli) -> None:
+    found = crowd.json("stats", "welcome")
+    assert found["steps"] == [
+        {"step": "hello", "sent": 10, "failed": 0, "skipped": 0, "waiting": 0, "left": 4},
+        {"step": "tips", "sent": 0, "failed": 0, "skipped": 0, "waiting": 6, "left": 0},
+    ]
+    assert (found["subscribed"], found["sent"], found["left_before"]) == (10, 10, 0)
+    assert found["bounces"] == {"count": 1, "rate": round(1 / 11, 6)}
+    assert found["complaints"] == {"count": 1, "rate": 0.1}
+    assert found["opt_outs"] == {"count": 2, "rate": 0.2}
+    assert [warning.partition(",")[0] for warning in found["warnings"]] == ["9.1% bounces", "10.00% complaints"]
+
+
+def test_the_funnel_drawn(crowd: Cli) -> None:
+    said = crowd("stats").stdout.splitlines()
+    assert said[0] == "welcome   10 people: 6 active, 4 cancelled"
+    assert said[1] == "  hello      10  " + "█" * 30 + "  4 left after it"
+    assert said[2] == "  tips        0  " + " " * 30 + "  6 waiting"
+    assert said[3] == "  completed   0"
+    assert said[4] == "  bounces 9.1%, complaints 10.00%, opt-outs 20.0%, of 10 messages"
+    assert said[5].startswith("  warning: 9.1% bounces, more than 2%")
+
+
+def test_nothing_is_warned_of_below_the_thresholds(crowd: Cli) -> None:
+    crowd.sql("UPDATE subscription SET cancel_reason = 'manual' WHERE status = 'cancelled'")
+    assert crowd.json("stats")[0]["warnings"] == []
+
+
+def test_removed_steps_that_were_sent_are_not_forgotten(crowd: Cli) -> None:
+    text = (crowd.folder / "sequences/welcome.yaml").read_text().replace("id: hello", "id: hi")
+    crowd.write("sequences/welcome.yaml", text)
+    crowd("apply", "--yes")
+    assert [step["step"] for step in crowd.json("stats", "welcome")["steps"]] == ["hi", "tips", "hello"]
+
+
+def test_who_left_before_anything(ada: Cli) -> None:
+    ada("cancel", "welcome", "ada@example.com")
+    assert "  1 left before the first step" in ada("stats", "welcome").stdout
+
+
+def test_no_sequence_is_there(empty: Cli) -> None:
+    assert "run `drip apply`" in empty("stats").stderr
+    assert empty.json("stats") == []
