@@ -262,12 +262,12 @@ class Subscriptions:
         )
 
     def drop_deferred_passed(self, sequence_id: int) -> None:
-        """Forget the deferred deliveries of a sequence whose step was removed, or lies behind its person now."""
+        """Forget the deferred deliveries of steps that were removed, or lie before what their person waits for."""
         self._database.run(
             "DELETE FROM delivery WHERE state = 'deferred' AND step_id IN (SELECT id FROM step WHERE sequence_id = ?)"
             " AND EXISTS (SELECT 1 FROM subscription s JOIN step t ON t.id = delivery.step_id"
-            " LEFT JOIN step l ON l.id = s.last_step_id"
-            " WHERE s.id = delivery.subscription_id AND (t.position IS NULL OR t.rank < l.rank))",
+            " LEFT JOIN step n ON n.id = s.next_step_id"
+            " WHERE s.id = delivery.subscription_id AND (t.position IS NULL OR n.id IS NULL OR t.rank < n.rank))",
             sequence_id,
         )
 

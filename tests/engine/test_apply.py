@@ -199,7 +199,7 @@ def on_stage(staged: Path, tmp_path: Path) -> Iterator[Lab]:
 
 
 def places(lab: Lab) -> dict[str, Place]:
-    found = {}
+    found: dict[str, Place] = {}
     for name in PLACES:
         person = lab.person(f"{name}@example.com")
         found[name] = (person.status, person.next_step, person.next_send_at)
