@@ -45,6 +45,12 @@ def create_key(store: Store, name: str, now: datetime) -> NewKey:
     return NewKey(key, presented)
 
 
+def rename_key(store: Store, key: Key, name: str) -> None:
+    """Call a key something else; raises Invalid."""
+    with store.transaction():
+        store.keys.rename(key.id, checked_name(name))
+
+
 def checked_name(name: str) -> str:
     """What a key may be called; raises Invalid."""
     name = clean_line(name)

@@ -151,7 +151,7 @@ class Courier:
             with self._store.connected():
                 with suppress(DatabaseUnavailable):
                     self._store.endpoints.retire_undeclared(self._clock())
-                while not self._halt.is_set():
+                while not self._halt.is_set() and self._broken is None:
                     self._round()
                 self._end()
         except BaseException as error:

@@ -195,8 +195,8 @@ class TestTls:
     def authority(self, tmp_path: Path) -> Authority:
         return Authority(tmp_path)
 
-    def _server(self, authority: Authority, *names: str, **how: bool) -> ssl.SSLContext:
-        certificate = authority.certificate(*names, **how)
+    def _server(self, authority: Authority, *names: str, wrong: str = "") -> ssl.SSLContext:
+        certificate = authority.certificate(*names, expired=wrong == "expired", self_signed=wrong == "self_signed")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate.chain, certificate.key)
         return context
@@ -215,10 +215,9 @@ class TestTls:
     @pytest.mark.parametrize("wrong", ["name", "expired", "self_signed", "authority"])
     def test_a_wrong_certificate_gets_nothing(self, authority: Authority, wrong: str) -> None:
         name = "other.example.com" if wrong == "name" else "hooks.example.com"
-        how = {wrong: True} if wrong in ("expired", "self_signed") else {}
         client = ssl.create_default_context(cafile=None if wrong == "authority" else str(authority.file))
         with (
-            receiving(self._server(authority, name, **how)) as receiver,
+            receiving(self._server(authority, name, wrong=wrong)) as receiver,
             a_poster(tls=client, resolve=lambda host, port: ["127.0.0.1"]) as poster,
         ):
             answer = poster.post(an_endpoint(f"https://hooks.example.com:{receiver.port}/"), "evt_1", BODY)
