@@ -34,7 +34,7 @@ class Cli:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, *args: str, input: str | bytes | None = None, code: int = 0) -> Result:
+    def __call__(self, *args: str, stdin: str | bytes | None = None, code: int = 0) -> Result:
         """Call it; the exit code must be `code`. A bug's traceback is raised."""
         result = CliRunner().invoke(drip, ["-C", str(self.folder), *args], input=input, prog_name="drip")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -42,9 +42,9 @@ class Cli:
         assert result.exit_code == code, (args, result.exit_code, result.output)
         return result
 
-    def json(self, *args: str, code: int = 0, input: str | bytes | None = None) -> Any:
+    def json(self, *args: str, code: int = 0, stdin: str | bytes | None = None) -> Any:
         """Call it with --json; what is on stdout, read."""
-        return json.loads(self(*args, "--json", code=code, input=input).stdout)
+        return json.loads(self(*args, "--json", code=code, stdin=stdin).stdout)
 
     def write(self, name: str, content: str | bytes) -> Path:
         """Write a file of the project."""
@@ -97,5 +97,3 @@ def ada(cli: Cli) -> Cli:
     """The same, with ada@example.com in it."""
     cli("subscribe", "welcome", "ada@example.com", "--name", "Ada")
     return cli
-
-

@@ -1,0 +1,103 @@
+"""`init`, `check`, `schema`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+
+def test_init_makes_a_project_that_works(tmp_path: Path) -> None:
+    said = Cli(tmp_path)("init", "letters").stdout
+    project = Cli(tmp_path / "letters")
+    for command in ("drip -C letters preview welcome", "drip -C letters apply", "drip -C letters subscribe welcome"):
+        assert command in said
+    project("check")
+    project("apply")
+    project("subscribe", "welcome", "you@example.com")
+    assert project.json("list")[0]["subscribers"]["active"] == 1
+    for name in (".gitignore", "sequences/schema.json", "sequences/templates/first-project.md"):
+        assert (project.folder / name).is_file()
+
+
+def test_init_here_names_no_folder(tmp_path: Path) -> None:
+    assert "\n  drip apply\n" in Cli(tmp_path)("init").stdout
+
+
+def test_init_never_overwrites(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    cli.write("drip.yaml", "from: me@example.com\n")
+    assert f"kept  {tmp_path}/drip.yaml" in cli("init").stdout
+    assert (tmp_path / "drip.yaml").read_text() == "from: me@example.com\n"
+    assert "made" not in cli("init").stdout
+
+
+def test_init_asks_nothing_and_says_why_not(tmp_path: Path) -> None:
+    Cli(tmp_path).write("file", "")
+    assert "can't be written" in Cli(tmp_path)("init", "file", code=2).stderr
+
+
+def test_check_is_quiet_about_what_is_good(files: Cli) -> None:
+    result = files("check")
+    assert (result.stdout, result.stderr) == ("", "1 sequence file: no problems\n")
+    assert files.json("check") == {"problems": []}
+
+
+def test_check_reports_every_problem_at_its_place(files: Cli) -> None:
+    files.write("sequences/bad.yaml", "name: Bad\nstatus: actve\nsteps:\n  - {id: a, delay: 3, subject: x, body: y}\n")
+    result = files("check", code=1)
+    assert "sequences/bad.yaml:2:9: status:" in result.stdout
+    assert "sequences/bad.yaml:4:20: steps[0].delay:" in result.stdout
+    assert result.stderr == "2 sequence files: 2 errors\n"
+    problems = files.json("check", code=1)["problems"]
+    assert [problem["line"] for problem in problems] == [2, 4]
+    assert set(problems[0]) == {"path", "line", "column", "severity", "where", "message", "hint"}
+    assert {problem["severity"] for problem in problems} == {"error"}
+
+
+def test_warnings_alone_are_no_failure(empty: Cli) -> None:
+    empty.write("sequences/a.yaml", "name: A\nsteps:\n  - {delay: 0, subject: x, body: y}\n")
+    assert "warning" in empty("check").stdout
+    assert empty.json("check")["problems"][0]["severity"] == "warning"
+
+
+def test_a_broken_drip_yaml_is_a_problem_like_any_other(empty: Cli) -> None:
+    empty.write("drip.yaml", "from: nobody\n")
+    assert empty.json("check", code=1)["problems"][0]["path"] == "drip.yaml"
+
+
+def test_a_template_that_does_not_compile_is_found(empty: Cli) -> None:
+    empty.write("sequences/a.yaml", "steps:\n  - {id: a, delay: 0, subject: x, body: '{{ name'}\n")
+    assert "sequences/a.yaml:2" in empty("check", code=1).stdout
+
+
+def test_no_files_are_a_beginning(empty: Cli) -> None:
+    assert "`drip init` writes an example" in empty("check").stderr
+    assert "`drip init` writes an example" in empty("plan").stderr
+    assert "`drip init` writes an example" in empty("apply").stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--config"]])
+def test_schemas_are_json_schemas(tmp_path: Path, options: list[str]) -> None:
+    schema = json.loads(Cli(tmp_path)("schema", *options).stdout)
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    assert ("transport" in schema["properties"]) == bool(options)
+
+
+def test_the_config_option_takes_another_file(files: Cli, tmp_path: Path) -> None:
+    files.write("other/live.yaml", "from: Live <live@example.com>\nsequences: ../sequences\n")
+    files("--config", "other/live.yaml", "apply")
+    assert (files.folder / "other" / "drip.db").exists()
+    assert not (files.folder / "drip.db").exists()
+
+
+def test_a_project_is_found_from_inside_of_it(cli: Cli) -> None:
+    done = subprocess.run(
+        ["drip", "list", "--json"], cwd=cli.folder / "sequences", capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)[0]["id"] == "welcome"
+    assert not list((cli.folder / "sequences").glob("*.db"))
