@@ -36,7 +36,7 @@ class Cli:
 
     def __call__(self, *args: str, stdin: str | bytes | None = None, code: int = 0) -> Result:
         """Call it; the exit code must be `code`. A bug's traceback is raised."""
-        result = CliRunner().invoke(drip, ["-C", str(self.folder), *args], input=input, prog_name="drip")
+        result = CliRunner().invoke(drip, ["-C", str(self.folder), *args], input=stdin, prog_name="drip")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, (args, result.exit_code, result.output)
