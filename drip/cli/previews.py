@@ -10,7 +10,7 @@ from drip.cli.invocation import Invocation
 from drip.core.address import Address
 from drip.core.policy import merged_variables
 from drip.core.sequence import Definition, Step
-from drip.errors import FilesInvalid, NotFound, Problem, Severity
+from drip.errors import FilesInvalid, NotFound, Problem, Severity, did_you_mean
 from drip.files.sequences import ProjectFiles
 from drip.render.compile import Recipient, compile_step
 from drip.render.message import Message
@@ -99,7 +99,8 @@ def _person(invocation: Invocation, definition: Definition, email: str | None) -
     with invocation.opened() as store:
         contact = store.contacts.by_email(known_address(email))
         if contact is None:
-            raise NotFound("contact", email, store.contacts.near(email), "`drip subscribers` lists them")
+            hint = did_you_mean(email, store.contacts.near(email)) or "`drip subscribers` lists them"
+            raise NotFound("contact", email, hint=hint)
         own = _own_variables(store, sequence.id, contact.id)
     return Address(contact.email, contact.name), merged_variables(sequence, contact.variables, own)
 

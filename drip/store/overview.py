@@ -221,8 +221,9 @@ def _filters(sequence_id: int | None, status: SubscriptionStatus | None, search:
         where.append("s.status = ?")
         params.append(status.value)
     if search:
-        where.append("(instr(c.email_key, ?) > 0 OR instr(lower(c.name), ?) > 0)")
-        params += [email_key(search) if "@" in search else search.casefold(), search.casefold()]
+        # The database's own lower() knows ASCII alone: other letters are found as they are written.
+        where.append("(instr(c.email_key, ?) > 0 OR instr(lower(c.name), ?) > 0 OR instr(c.name, ?) > 0)")
+        params += [email_key(search) if "@" in search else search.casefold(), search.casefold(), search]
     return "WHERE " + " AND ".join(where), params
 
 
