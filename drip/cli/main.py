@@ -32,6 +32,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "plan": ("planning", "Show what apply would change, in files and in people."),
         "apply": ("planning", "Bring the database to what the files say."),
         "preview": ("previewing", "Show a step as it would be sent."),
+        "export": ("exporting", "Print a sequence of the database as a file."),
         "simulate": ("simulating", "Show the calendar of one new subscriber."),
         "test": ("testing", "Run the tests of the sequence files."),
     },

@@ -51,6 +51,8 @@ class Happening:
 
     at: datetime
     fact: Fact
+    sequence: str
+    """Its id."""
     content: bytes | None
     """The message as handed over; None when none was taken."""
     until: datetime | None
@@ -71,7 +73,7 @@ class Rehearsal:
         self._listener = _Listener(answer)
         with store.transaction():
             worker_id = store.claims.register("rehearsal", 0, "", now, now)
-        catalogue = Catalogue(store)
+        self._catalogue = catalogue = Catalogue(store)
         self._ledger = Ledger(store, self.settings, catalogue, worker_id, _Even())
         self._sender = Sender(
             *(self.settings, catalogue, Composer(self.settings, store.secret()), self._listener),
@@ -120,7 +122,8 @@ class Rehearsal:
             row_id = fact.claim.subscription_id
             until = self.store.subscriptions.people([row_id])[row_id].next_send_at
         content = self._listener.taken if fact.kind == "sent" else None
-        return Happening(self.now, fact, content, until)
+        sequence = self._catalogue.get(fact.claim.sequence_id).slug
+        return Happening(self.now, fact, sequence, content, until)
 
 
 class _Listener:
