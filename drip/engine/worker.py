@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -110,6 +111,8 @@ class Worker:
 
     def __enter__(self) -> Worker:
         self._store.require_space()
+        if self._high_water is not None:
+            self._high_water.require()
         self._identity = self._processes.identity()
         with self._store.transaction():
             self._id = self._store.claims.register(*self._identity, self._clock(), datetime.now(UTC) + LEASE)
@@ -139,6 +142,11 @@ class Worker:
         # No lock may be taken in a signal handler: waiting threads look at the event by themselves.
 
     @property
+    def silence(self) -> float:
+        """Seconds since it last showed that it is alive; it does so every `RENEW_EVERY`, also while it waits."""
+        return time.monotonic() - self._renewed
+
+    @property
     def stopped(self) -> bool:
         """Whether `stop` was called."""
         return self._stop.is_set()
@@ -158,8 +166,6 @@ class Worker:
         self._recover()
         if not self._stop.is_set():
             self._halt.clear()
-        if self._high_water is not None:
-            self._high_water.require()
         self._ledger.begin(self._clock())
         self._report.swept = self._sweep()
         left = limit
@@ -176,9 +182,17 @@ class Worker:
         return self._finish(started)
 
     def run_loop(self, interval: float, after_pass: Callable[[Report], None] = lambda report: None) -> None:
-        """Pass after pass, `interval` seconds apart, until `stop`; a transport that is down is waited for."""
+        """Pass after pass, `interval` seconds apart, until `stop`.
+
+        A transport that is down is waited for, and so is a database that is busy or full for a while.
+
+        Raises:
+            DatabaseUnavailable: the database has gone back in time, or an answer could not be recorded.
+        """
         wait = FIRST_WAIT
         while not self._stop.is_set():
+            if self._high_water is not None:
+                self._high_water.require()
             report = self._pass()
             after_pass(report)
             if report.trouble is None:
@@ -190,7 +204,7 @@ class Worker:
             self._rest(pause)
 
     def _pass(self) -> Report:
-        """One pass of the loop: a database that is busy or full for a while is waited for."""
+        """One pass of the loop; that the database can't be used is in the report."""
         try:
             return self.run_once()
         except DatabaseUnavailable as error:
@@ -353,7 +367,8 @@ class Worker:
     def _rest(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0 and not self._stop.wait(min(left, RENEW_EVERY)):
-            self._renew()
+            with suppress(DatabaseUnavailable):  # the next pass will say so
+                self._renew()
 
     def _check(self) -> None:
         self._writer.check()

@@ -29,6 +29,14 @@ _WORDS = {
 }
 
 
+class _Sqlite(peewee.SqliteDatabase):  # type: ignore[misc]
+    """SQLite rolls back by itself when the disk is full; a second rollback would hide why."""
+
+    def rollback(self) -> None:
+        if self.is_closed() or self.connection().in_transaction:
+            super().rollback()
+
+
 class Database:
     """One SQLite file, or one in memory, with plain calls for SQL."""
 
@@ -36,7 +44,7 @@ class Database:
         """Nothing is opened yet. A path of None is a database in memory, for one thread."""
         self.path = path
         self._epoch = 0
-        self.peewee = peewee.SqliteDatabase(
+        self.peewee: peewee.SqliteDatabase = _Sqlite(
             ":memory:" if path is None else str(path),
             lock_type="IMMEDIATE",
             timeout=BUSY_TIMEOUT,

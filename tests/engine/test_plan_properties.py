@@ -147,7 +147,8 @@ def check_edit(lab: OneThread, after: EmailSequence) -> None:
         assert (key, due) == (move.now, None if move.due_at is None else _ms(move.due_at))
         assert status == ("completed" if move.completes else before[row_id][0])
         is_due = status == "active" and now_sends.sends and due is not None and due <= _ms(lab.now)
-        was_due = stored.sends and before[row_id][2] is not None and before[row_id][2] <= _ms(lab.now)
+        old = before[row_id][2]
+        was_due = stored.sends and old is not None and old <= _ms(lab.now)
         becomes_due = is_due and not (was_due and before[row_id][1] == key)
         due_now += becomes_due
         affected += becomes_due or (status, key, due) != before[row_id]
