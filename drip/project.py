@@ -53,6 +53,7 @@ class Project:
             DatabaseUnavailable: it can't be opened or brought up to date.
         """
         with self.store.opened():
+            self.high_water.protect_ids()
             yield self.store
 
     @cached_property

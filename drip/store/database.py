@@ -29,11 +29,12 @@ _WORDS = {
 }
 
 
-class _Sqlite(peewee.SqliteDatabase):  # type: ignore[misc]
+class _Sqlite(peewee.SqliteDatabase):
     """SQLite rolls back by itself when the disk is full; a second rollback would hide why."""
 
     def rollback(self) -> None:
-        if self.is_closed() or self.connection().in_transaction:
+        standing: sqlite3.Connection = peewee.SqliteDatabase.connection(self)
+        if standing.in_transaction:
             super().rollback()
 
 

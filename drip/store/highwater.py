@@ -84,14 +84,25 @@ class HighWaterMark:
         self._written = mark
 
     def accept(self, mark: Mark) -> None:
-        """Take the database as it is: its next ids come after those that were given out in what is lost."""
-        for table, number in mark.numbers.items():
-            changed = self._store.database.run(
-                "UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = ?", number, table
-            )
-            if not changed:
-                self._store.database.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table, number)
+        """Take the database as it is; its next events come after the lost ones."""
+        self._skip(mark.numbers)
         self._store.set_restored_until(mark.at)
+
+    def protect_ids(self) -> None:
+        """Where the database is behind, give nobody the id that somebody else had in what is lost.
+
+        Links and Message-IDs with it are in other people's mailboxes. The events stay behind, for `require` to see.
+        """
+        mark = self.ahead()
+        if mark is not None:
+            with self._store.transaction():
+                self._skip({table: number for table, number in mark.numbers.items() if table != "event"})
+
+    def _skip(self, numbers: Mapping[str, int]) -> None:
+        for table, number in numbers.items():
+            sql = "UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = ?"
+            if not self._store.database.run(sql, number, table):
+                self._store.database.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table, number)
 
     def _read(self) -> Mark | None:
         if self.path is None:
