@@ -8,6 +8,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -176,3 +177,18 @@ def test_trouble_is_said_once_not_every_pass(ada: Cli) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
         assert process.stderr.read() == ""
+
+
+def test_a_second_signal_stops_at_once() -> None:
+    program = (
+        "import time\nfrom drip.cli.stopping import stopped_by_signals\n"
+        "class Stubborn:\n    def stop(self): print('asked', flush=True)\n"
+        "with stopped_by_signals(Stubborn()):\n    print('ready', flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "asked\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
