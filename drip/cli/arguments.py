@@ -60,9 +60,18 @@ def _variable(text: str) -> tuple[str, Any]:
     return check_name(name), check_value(value)
 
 
+def _place(text: str) -> tuple[str, int]:
+    """`127.0.0.1:8025`, `[::1]:8025`, `localhost:8025` or `:8025`; port 0 is any."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
+        raise ValueError(f"{text!r} is not HOST:PORT, as 127.0.0.1:8025")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+
+
 MOMENT = _Parsed("ISO", _moment)
 DURATION = _Parsed("DURATION", _duration)
 VARIABLE = _Parsed("K=V", _variable)
+PLACE = _Parsed("HOST:PORT", _place)
 
 
 def variables_option(help_text: str) -> Callable[[F], F]:

@@ -65,6 +65,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Project": {
         "db": ("database", "Migrate, check and back up the database."),
+        "serve": ("serving", "Serve the API and the unsubscribe page."),
         "keys": ("keys", "Make, list and revoke API keys."),
         "webhooks": ("webhooks", "Look after webhooks: endpoints, and what was posted."),
     },

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import DURATION, MOMENT, json_option
+from drip.cli.arguments import DURATION, MOMENT, PLACE, json_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
+    from drip.api.server import Server
     from drip.core.settings import Settings
     from drip.engine.ledger import Fact
-    from drip.engine.worker import Report
+    from drip.engine.worker import Report, Worker
 
 POSTING_SECONDS = 20.0
 """How long one pass waits for webhooks at its end; what is left is posted by the next."""
@@ -24,6 +25,7 @@ KINDS = ("sent", "deferred", "failed", "skipped", "cancelled", "unknown", "compl
 
 @click.command("run")
 @click.option("--once", is_flag=True, help="One pass until nothing is due.")
+@click.option("--http", "place", type=PLACE, help="Also serve the API there.")
 @click.option("--interval", type=DURATION, default="5s", show_default=True, help="Between the passes of the loop.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most N people in one pass.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent; write nothing anywhere.")
@@ -35,6 +37,7 @@ def run_command(
     invocation: Invocation,
     context: click.Context,
     once: bool,
+    place: tuple[str, int] | None,
     interval: timedelta,
     limit: int | None,
     dry_run: bool,
@@ -64,9 +67,11 @@ def run_command(
         raise Invalid("--now moves the clock, and the transport is smtp", "use `transport: outbox`, or --dry-run")
     if limit is not None and not once:
         raise Invalid("--limit goes with --once (or --dry-run)")
+    if place is not None and once:
+        raise Invalid("--http goes with the loop", "leave out --once, or use `drip serve`")
     if once:
         context.exit(_once(invocation, limit, _clock(invocation, pretended), as_json))
-    _loop(invocation, interval, _clock(invocation, pretended), as_json)
+    _loop(invocation, interval, _clock(invocation, pretended), as_json, place)
 
 
 def _clock(invocation: Invocation, pretended: datetime | None) -> Callable[[], datetime]:
@@ -96,7 +101,13 @@ def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetim
     return PARTLY if report.counts["failed"] else DONE
 
 
-def _loop(invocation: Invocation, interval: timedelta, clock: Callable[[], datetime], as_json: bool) -> None:
+def _loop(
+    invocation: Invocation,
+    interval: timedelta,
+    clock: Callable[[], datetime],
+    as_json: bool,
+    place: tuple[str, int] | None,
+) -> None:
     from drip.cli.output import complain, line, note, write_json_line
     from drip.cli.stopping import stopped_by_signals
 
@@ -104,6 +115,8 @@ def _loop(invocation: Invocation, interval: timedelta, clock: Callable[[], datet
 
     def after_pass(report: Report) -> None:
         courier.check()
+        if server is not None:
+            server.check()
         if any(report_object(report)[kind] for kind in KINDS):
             if as_json:
                 write_json_line(report_object(report))
@@ -117,8 +130,19 @@ def _loop(invocation: Invocation, interval: timedelta, clock: Callable[[], datet
     with invocation.opened(), _Teller(invocation, live=False) as teller:
         worker = invocation.project.worker(clock=clock, told=teller.tell)
         courier = invocation.project.courier(clock=clock)
-        with stopped_by_signals(worker), courier, worker:
+        with stopped_by_signals(worker), courier, worker, _served(invocation, place, clock, worker) as server:
             worker.run_loop(interval.total_seconds(), after_pass)
+
+
+def _served(
+    invocation: Invocation, place: tuple[str, int] | None, clock: Callable[[], datetime], worker: Worker
+) -> AbstractContextManager[Server | None]:
+    """The API beside the worker; nothing without a place."""
+    if place is None:
+        return nullcontext()
+    from drip.cli.serving import listening
+
+    return listening(invocation, place, clock, lambda: worker.silence)
 
 
 def report_object(report: Report) -> dict[str, Any]:

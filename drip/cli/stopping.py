@@ -8,18 +8,23 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from drip.cli.main import INTERRUPTED
-
-if TYPE_CHECKING:
-    from drip.engine.worker import Worker
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Stoppable(Protocol):
+    """A worker, or whatever else comes to an end when asked."""
+
+    def stop(self) -> None:
+        """Finish what is in hand and end; called from another thread."""
+        ...
+
+
 @contextmanager
-def stopped_by_signals(worker: Worker) -> Iterator[None]:
+def stopped_by_signals(worker: Stoppable) -> Iterator[None]:
     """Let SIGINT and SIGTERM stop a worker, until the block ends.
 
     A signal handler runs in the middle of anything, and may take no lock. So ours does nothing: Python writes the
@@ -42,7 +47,7 @@ def stopped_by_signals(worker: Worker) -> Iterator[None]:
         ours.close()
 
 
-def _listen(ours: socket.socket, worker: Worker) -> None:
+def _listen(ours: socket.socket, worker: Stoppable) -> None:
     asked = False
     while numbers := ours.recv(1):
         if numbers[0] not in SIGNALS:

@@ -131,6 +131,8 @@ def parse_address(text: str) -> Address:
 
 def clean_line(text: str) -> str:
     """One line of text: every control character and line separator becomes a space, the ends are trimmed."""
+    if text.isprintable():
+        return text.strip()
     return "".join(" " if _is_control(character) else character for character in text).strip()
 
 

@@ -111,7 +111,7 @@ def step_object(stored: StoredSequence, step: Step, made: datetime, changed: dat
         # Markdown is plain text too, and the API has no other place for it.
         "body_text": step.body if step.text is None else step.text,
         "from_email": step.sender.email if step.sender else None,
-        "from_name": step.sender.name if step.sender else None,
+        "from_name": step.sender.name or None if step.sender else None,
         "reply_to": str(step.reply_to) if step.reply_to else None,
         "template_id": step.template,
         "created_at": format_moment(made),

@@ -12,7 +12,7 @@ from drip.core.address import clean_line, email_key, parse_email
 from drip.core.moments import floor_to_millisecond
 from drip.core.progress import Progress, upcoming
 from drip.core.schedule import subscriber_zone
-from drip.core.sequence import SequenceStatus
+from drip.core.sequence import SequenceStatus, Step
 from drip.core.settings import Settings
 from drip.core.subscription import SubscriptionStatus, may_resubscribe
 from drip.engine.ports import Store
@@ -127,6 +127,8 @@ class _Batch:
         self._now = now
         self._key_id = key_id
         self._answers: dict[int, Answered] = {}
+        self._upcoming: dict[tuple[datetime, str | None], tuple[Step, datetime] | None] = {}
+        """What comes first, and when, for whoever starts at that moment in that zone."""
         self._again: dict[int, tuple[str, str]] = {}
         """Who is in this batch already: index -> (address, key)."""
 
@@ -221,8 +223,11 @@ class _Batch:
         started_at = floor_to_millisecond(request.started_at or self._now)
         zone = {**contact.variables, **request.variables}.get("timezone")
         local = subscriber_zone(zone, sequence, self._settings.timezone)
-        progress = Progress(origin=started_at, previous=None, last=None)
-        found = upcoming(sequence, self._stored.order, progress, local)
+        place = (started_at, local.key)
+        if place not in self._upcoming:
+            progress = Progress(origin=started_at, previous=None, last=None)
+            self._upcoming[place] = upcoming(sequence, self._stored.order, progress, local)
+        found = self._upcoming[place]
         return NewSubscription(
             contact_id=contact.id,
             variables=request.variables,

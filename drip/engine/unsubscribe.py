@@ -46,6 +46,11 @@ class Holder:
     left_at: datetime | None
     """When they opted out; None when they did not."""
 
+    @property
+    def in_series(self) -> bool:
+        """Whether anything of the series may still come."""
+        return self.person.status in LIVE
+
     def may_undo(self, now: datetime) -> bool:
         """Whether the opt-out can be taken back by the link."""
         return self.left_at is not None and now - self.left_at <= UNDO_WITHIN

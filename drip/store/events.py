@@ -76,6 +76,19 @@ class Events:
         """The number of the newest event there ever was; 0 before the first."""
         return int(self._database.value("SELECT seq FROM sqlite_sequence WHERE name = 'event'") or 0)
 
+    def after(self, number: int, types: Iterable[EventType], limit: int) -> list[tuple[int, Event]]:
+        """Events of these types with a greater number, oldest first, each with its number."""
+        kinds = [kind.value for kind in types]
+        rows = self._database.rows(
+            "SELECT id, type, at, sequence_id, subscription_id, step_id, data FROM event"
+            f" WHERE id > ? AND type IN ({','.join('?' * len(kinds))}) ORDER BY id LIMIT ?",
+            *(number, *kinds, limit),
+        )
+        return [
+            (row_id, Event(EventType(kind), from_milliseconds(at), sequence, subscription, step, json.loads(data) if data else None))
+            for row_id, kind, at, sequence, subscription, step, data in rows
+        ]
+
     def entries(
         self,
         *,

@@ -10,6 +10,10 @@ from typing import Any
 from drip.core.moments import from_milliseconds, to_milliseconds
 
 
+# `json.dumps` with arguments makes an encoder for every call.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def ms(moment: datetime | None) -> int | None:
     """A moment as the column keeps it: milliseconds, rounded down."""
     return None if moment is None else to_milliseconds(moment)
@@ -22,7 +26,7 @@ def moment(milliseconds: int | None) -> datetime | None:
 
 def dump(values: Mapping[str, Any]) -> str:
     """A JSON object as text."""
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")) if values else "{}"
+    return _encode(values) if values else "{}"
 
 
 def load(text: str) -> dict[str, Any]:

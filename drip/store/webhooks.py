@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from drip.core.event_ids import event_number
+from drip.core.event_ids import event_id, event_number
 from drip.core.moments import format_moment
 from drip.core.subscription import CancelReason
 from drip.core.webhooks import PostState, event_body
@@ -89,6 +89,12 @@ class Webhooks:
                     bodies[app] = _body(event, app, public_id, people, steps)
                 rows.append((number, endpoint.id, public_id, bodies[app], ms(event.at)))
         self._database.run_many(_INSERT, rows)
+
+    def told(self, numbered: Sequence[tuple[int, Event]], app: str) -> list[bytes]:
+        """Events as they would be posted, for whoever asks instead. `app` is as in the posts."""
+        people = self._people([event for _, event in numbered])
+        steps = self._steps([event for _, event in numbered])
+        return [_body(event, app, event_id(number, event.at), people, steps) for number, event in numbered]
 
     def _people(self, events: Sequence[Event]) -> dict[int, dict[str, Any]]:
         ids = list({event.subscription_id for event in events if event.subscription_id is not None})
@@ -206,13 +212,6 @@ class Webhooks:
             "DELETE FROM webhook_delivery WHERE id IN (SELECT id FROM webhook_delivery WHERE state = 'delivered'"
             " AND event_id <= (SELECT MAX(id) FROM event WHERE at < ?) LIMIT ?)",
             *(ms(before), limit),
-        )
-
-    def forget_people(self, subscription_ids: Sequence[int]) -> None:
-        """Remove everything that holds the data of these subscriptions."""
-        self._database.run_many(
-            "DELETE FROM webhook_delivery WHERE event_id IN (SELECT id FROM event WHERE subscription_id = ?)",
-            [(row_id,) for row_id in subscription_ids],
         )
 
 

@@ -1,0 +1,1 @@
+"""The HTTP API and the unsubscribe page. FastAPI and pydantic live here; no rule of the domain does."""

@@ -1,0 +1,126 @@
+"""Around every request: its id, its measure, how much body is read, and the last resort when something breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from drip.api.errors import ApiError, answer_to, envelope
+
+logger = logging.getLogger("drip.api")
+
+LARGEST_BODY = 1024 * 1024
+"""Octets that are read at the most, whatever Content-Length says."""
+BODY_PATIENCE = 30.0
+"""Seconds within which a body must be there."""
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_BOOT = secrets.token_hex(5)
+"""Tells the requests of this process from those of others; asking for random octets each time costs more."""
+_NUMBERS = itertools.count(1)
+_JSON = (b"content-type", b"application/json")
+
+Measured = Callable[[Scope, int, float], None]
+"""(scope, status, seconds), after the answer."""
+
+
+class Frame:
+    """The outermost layer but for Starlette's own."""
+
+    def __init__(self, app: ASGIApp, measured: Measured) -> None:
+        self._app = app
+        self._measured = measured
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 0
+        request_id = _request_id(scope)
+        body = _Body(receive)
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+                if body.left:
+                    headers["Connection"] = "close"
+            await send(message)
+
+        try:
+            refused = _refusal(scope)
+            if refused is not None:
+                body.left = True
+                await refused(scope, receive, answer)
+            else:
+                _take_as_json(scope)
+                await self._app(scope, body.receive, answer)
+        except Exception:
+            logger.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
+            if status:
+                raise
+            await answer_to(RuntimeError())(scope, receive, answer)
+        finally:
+            self._measured(scope, status, time.perf_counter() - started)
+
+
+class _Body:
+    """Reads a body within limits of size and time."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._size = 0
+        self.left = False
+        """Whether something of it was not read: the connection can't be used again."""
+
+    async def receive(self) -> Message:
+        try:
+            async with asyncio.timeout(BODY_PATIENCE):
+                message = await self._receive()
+        except TimeoutError:
+            self.left = True
+            raise ApiError(408, "body_too_slow", f"the body was not there within {BODY_PATIENCE:.0f} seconds") from None
+        self._size += len(message.get("body", b""))
+        if self._size > LARGEST_BODY:
+            self.left = True
+            raise _too_large()
+        return message
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, "body_too_large", "a body has at most 1 MiB")
+
+
+def _refusal(scope: Scope) -> ASGIApp | None:
+    """An answer that needs no look at the body."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > LARGEST_BODY):
+            return answer_to(_too_large())
+    if b"\0" in scope.get("raw_path", b"") or "\0" in scope["path"]:
+        return envelope(404, "route_not_found", "there is no such path")
+    return None
+
+
+def _take_as_json(scope: Scope) -> None:
+    """The API takes JSON and nothing else, so a body is JSON whatever its header says (curl's says it is a form)."""
+    if scope["path"].startswith("/v1/") and _JSON not in scope["headers"]:
+        headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+        scope["headers"] = [*headers, _JSON]
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value.decode())
+    return f"req_{_BOOT}{next(_NUMBERS):08x}"

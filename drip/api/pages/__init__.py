@@ -1,0 +1,1 @@
+"""Pages for people: plain HTML that needs no JavaScript and loads nothing."""

@@ -1,0 +1,168 @@
+"""People in a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from drip.api import answers
+from drip.api.context import PAGED, Api, Limit, Offset, api_of, created, errors, key_of, ok, page
+from drip.api.desk import Together
+from drip.api.models import BatchIn, BatchItem, SubscriberIn, SubscriberPatch
+from drip.api.quick import QuickRoute
+from drip.core.subscription import SubscriptionStatus
+from drip.engine.objects import JsonObject, subscription_object
+from drip.engine.people import cancel, find_subscription, pause, resume, set_variables
+from drip.engine.subscribe import Answer, Answered, find_sequence, subscribe_many
+from drip.engine.subscribe import Request as Wanted
+from drip.errors import FieldInvalid, Refused
+
+router = APIRouter(route_class=QuickRoute, prefix="/v1/bulk/sequences/{sequence_id}/subscribers", tags=["subscribers"])
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """What became of one request, with the subscription as it is then."""
+
+    answered: Answered
+    shown: JsonObject | None
+
+
+@router.get("", response_model=list[answers.Subscription], responses={200: dict(PAGED), **errors(404)})
+async def list_subscribers(
+    request: Request,
+    sequence_id: str,
+    status: SubscriptionStatus | None = None,
+    q: Annotated[str | None, Query(max_length=254, description="A part of the address or the name.")] = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> Response:
+    """The people of a sequence, newest first."""
+    api = api_of(request)
+
+    def work() -> tuple[list[JsonObject], int]:
+        row_id = find_sequence(api.store, sequence_id).id
+        overview = api.store.overview
+        found = overview.subscribers(sequence_id=row_id, status=status, search=q, limit=limit, offset=offset)
+        total = overview.count_subscribers(sequence_id=row_id, status=status, search=q)
+        return [subscription_object(one) for one in found], total
+
+    items, total = await api.desk.read(work)
+    return page(request, items, total, limit, offset)
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=answers.Subscription,
+    responses={200: {"model": answers.Subscription, "description": "Already there"}, **errors(404, 409, 413)},
+)
+async def make_subscriber(request: Request, sequence_id: str, body: SubscriberIn) -> Response:
+    """Subscribe a person. One who is active, paused or failed is given back as they are."""
+    api, key_id = api_of(request), key_of(request)
+    wanted = Wanted(body.email, body.name or "", body.variables or {}, body.started_at)
+
+    def work(people: Sequence[Wanted]) -> list[Subscribed]:
+        return _subscribe(api, sequence_id, key_id, people)
+
+    subscribed = await api.desk.write_together(Together((sequence_id, key_id), wanted, work))
+    answered = subscribed.answered
+    if answered.answer is Answer.REFUSED:
+        if answered.code == "invalid_field":
+            raise FieldInvalid("variables", answered.message)
+        raise Refused(answered.code or "refused", answered.message)
+    return (created if answered.answer is Answer.CREATED else ok)(subscribed.shown)
+
+
+@router.post("/batch", response_model=answers.BatchAnswer, responses=errors(404, 413))
+async def make_subscribers(request: Request, sequence_id: str, body: BatchIn) -> Response:
+    """Subscribe up to 1000 people at once; one who is refused stops no other."""
+    api, key_id = api_of(request), key_of(request)
+    people = [_wanted(item) for item in body.subscribers]
+    answered = await api.desk.write(
+        lambda: subscribe_many(api.store, api.settings, sequence_id, people, api.clock(), key_id=key_id)
+    )
+    counts = {kind: sum(one.answer is kind for one in answered) for kind in Answer}
+    refused = [
+        {"index": index, "email": one.email, "code": one.code}
+        for index, one in enumerate(answered)
+        if one.answer is Answer.REFUSED
+    ]
+    return ok({"created": counts[Answer.CREATED], "existing": counts[Answer.EXISTING], "refused": refused})
+
+
+@router.get("/{email}", response_model=answers.Subscription, responses=errors(404))
+async def get_subscriber(request: Request, sequence_id: str, email: str) -> Response:
+    """One person."""
+    api = api_of(request)
+    return ok(await api.desk.read(lambda: _shown(api, sequence_id, email)))
+
+
+@router.patch("/{email}", response_model=answers.Subscription, responses=errors(404, 413))
+async def change_subscriber(request: Request, sequence_id: str, email: str, body: SubscriberPatch) -> Response:
+    """Merge into the variables of a subscription; null removes one."""
+    api = api_of(request)
+
+    def work() -> JsonObject:
+        set_variables(api.store, api.settings, sequence_id, email, body.variables, api.clock())
+        return _shown(api, sequence_id, email)
+
+    return ok(await api.desk.write(work))
+
+
+@router.delete("/{email}", response_model=answers.Subscription, responses=errors(404, 409))
+async def cancel_subscriber(request: Request, sequence_id: str, email: str) -> Response:
+    """Cancel a subscription; it stays to be seen, with `cancel_reason` `manual`."""
+    api = api_of(request)
+
+    def work() -> JsonObject:
+        cancel(api.store, sequence_id, email, api.clock())
+        return _shown(api, sequence_id, email)
+
+    return ok(await api.desk.write(work))
+
+
+@router.post("/{email}/pause", response_model=answers.Subscription, responses=errors(404, 409))
+async def pause_subscriber(request: Request, sequence_id: str, email: str) -> Response:
+    """Stop a person's clock."""
+    api = api_of(request)
+
+    def work() -> JsonObject:
+        pause(api.store, sequence_id, email, api.clock())
+        return _shown(api, sequence_id, email)
+
+    return ok(await api.desk.write(work))
+
+
+@router.post("/{email}/resume", response_model=answers.Subscription, responses=errors(404, 409))
+async def resume_subscriber(request: Request, sequence_id: str, email: str) -> Response:
+    """Let a person's clock go on; the rest of the wait goes on from now."""
+    api = api_of(request)
+
+    def work() -> JsonObject:
+        resume(api.store, api.settings, sequence_id, email, api.clock())
+        return _shown(api, sequence_id, email)
+
+    return ok(await api.desk.write(work))
+
+
+def _subscribe(api: Api, slug: str, key_id: str, people: Sequence[Wanted]) -> list[Subscribed]:
+    answered = subscribe_many(api.store, api.settings, slug, people, api.clock(), key_id=key_id)
+    ids = [one.subscription_id for one in answered if one.subscription_id is not None]
+    found = api.store.overview.subscriptions(ids)
+    return [
+        Subscribed(one, subscription_object(found[one.subscription_id]) if one.subscription_id else None)
+        for one in answered
+    ]
+
+
+def _wanted(item: BatchItem) -> Wanted:
+    return Wanted(item.email, item.name or "", item.variables or {}, item.started_at)
+
+
+def _shown(api: Api, slug: str, email: str) -> JsonObject:
+    row_id = find_subscription(api.store, slug, email).person.id
+    return subscription_object(api.store.overview.subscriptions([row_id])[row_id])
