@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from drip.core.subscription import SubscriptionStatus
 from drip.engine import people
 from drip.engine.catalogue import Catalogue
 from drip.engine.ledger import Ledger, Result
+from drip.engine.plan import StepPlan
 from drip.engine.recompute import Move, recompute
 from drip.engine.records import Marked
 from drip.engine.sender import judge
@@ -154,7 +156,26 @@ def check_edit(lab: OneThread, after: EmailSequence) -> None:
         affected += becomes_due or (status, key, due) != before[row_id]
     assert (planned.due_now, planned.affected) == (due_now, affected)
     assert planned.changes or (due_now, affected) == (0, 0)
+    for sequence in planned.sequences:
+        for step in sequence.steps:
+            check_words(step, {row_id: before[row_id] for row_id in foretold}, lab.rows())
     assert [one for one in lab.plan(after).sequences if not one.empty] == []
+
+
+Rows = dict[int, tuple[str, str | None, int | None]]
+
+
+def check_words(step: StepPlan, before: Rows, now: Rows) -> None:
+    """What the plan said of those who waited for one step, against where each of them is."""
+    waiting = [row_id for row_id, (_, key, _) in before.items() if key == step.edit.key]
+    kept = [(before[row_id][2], now[row_id][2]) for row_id in waiting if now[row_id][1] == step.edit.key]
+    both = [(old, new) for old, new in kept if old is not None and new is not None]
+    later, earlier = sum(new > old for old, new in both), sum(new < old for old, new in both)
+    said = step.people
+    assert (said.waiting, said.later, said.earlier) == (len(waiting), later, earlier)
+    assert said.unchanged == len(kept) - later - earlier
+    gone_on = Counter(now[row_id][1] or "" for row_id in waiting if now[row_id][1] != step.edit.key)
+    assert said.go_on_to == gone_on
 
 
 def _ms(moment: datetime) -> int:
