@@ -113,7 +113,8 @@ def _people_lines(kind: EditKind, people: StepPeople) -> Iterator[str]:
     if people.waiting:
         yield _waiting_words(people)
     if kind in (EditKind.ADDED, EditKind.MOVED) and (people.will_get or people.never):
-        past = f"; {people.never} are past it and never will" if people.never else ""
+        are = "is" if people.never == 1 else "are"
+        past = f"; {people.never} {are} past it and never will" if people.never else ""
         now = f"; {people.due_now} of them now" if people.due_now and not people.waiting else ""
         yield f"{count(people.will_get, 'person', 'people')} will get it{now}{past}"
 
