@@ -11,7 +11,7 @@ from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
     from drip.core.sequence import Definition
-    from drip.engine.records import StoredSequence
+    from drip.engine.records import Backlog, StoredSequence
     from drip.store.overview import State
     from drip.store.store import Store
 
@@ -142,11 +142,12 @@ def status_command(invocation: Invocation, sequence: str | None, status: str | N
     now = invocation.now()
     with invocation.opened() as store:
         state = store.overview.state(now)
+        backlog = store.webhooks.backlog()
         applied = bool(store.sequences.slugs())
     if as_json:
-        write_json(_state_object(state))
+        write_json(_state_object(state, backlog))
     else:
-        _show_state(invocation, state, applied)
+        _show_state(invocation, state, backlog, applied)
 
 
 def _one_status(invocation: Invocation, slug: str, status: str | None, as_json: bool) -> None:
@@ -175,13 +176,13 @@ def _status_words(stored: StoredSequence, people: int) -> str:
     return f"it holds the {who} in it" + ("" if stored.status == "draft" else " and takes nobody new")
 
 
-def _state_object(state: State) -> dict[str, object]:
+def _state_object(state: State, backlog: Backlog) -> dict[str, object]:
     from dataclasses import asdict
 
-    return asdict(state)
+    return {**asdict(state), "webhooks": asdict(backlog)}
 
 
-def _show_state(invocation: Invocation, state: State, applied: bool) -> None:
+def _show_state(invocation: Invocation, state: State, backlog: Backlog, applied: bool) -> None:
     from drip.cli.output import distance, moment, note, show_fields
 
     now, zone = invocation.now(), invocation.zone
@@ -196,12 +197,19 @@ def _show_state(invocation: Invocation, state: State, applied: bool) -> None:
             ("failed", f"{state.failed}" + ("   `drip retry` tries again" if state.failed else "")),
             ("deferred", ", ".join(f"{number} {reason}" for reason, number in sorted(state.deferred.items())) or 0),
             ("sent today", state.sent_today),
+            ("webhooks", _backlog_words(backlog)),
             ("last run", f"{moment(last, zone)} ({distance(last, now)})" if last else "never: `drip run`"),
             ("workers", state.workers),
         ]
     )
     if not applied:
         note("no sequence is applied yet: run `drip apply`")
+
+
+def _backlog_words(backlog: Backlog) -> str:
+    """Empty when nothing is to be posted."""
+    dead = f"{backlog.dead} dead   `drip webhooks deliveries --state dead` lists them" if backlog.dead else ""
+    return ", ".join(filter(None, (f"{backlog.waiting} waiting" if backlog.waiting else "", dead)))
 
 
 def _definition(store: Store, stored: StoredSequence, revision: str) -> Definition | None:

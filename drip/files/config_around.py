@@ -32,9 +32,14 @@ PROVIDERS = ("ses", "postmark", "mailgun", "sendgrid", "brevo", "resend")
 
 def read_webhooks(config: Section) -> tuple[WebhookEndpoint, ...]:
     """`webhooks:`; broken ones are left out."""
-    items = config.items("webhooks", "a list of webhooks")
-    read = (_webhook(config.document, node, where) for where, node in items)
-    return tuple(webhook for webhook in read if webhook is not None)
+    found: dict[str, WebhookEndpoint] = {}
+    for where, node in config.items("webhooks", "a list of webhooks"):
+        webhook = _webhook(config.document, node, where)
+        if webhook is not None and webhook.url in found:
+            config.document.report(node, where, "its URL is listed before", "give one webhook all its events")
+        elif webhook is not None:
+            found[webhook.url] = webhook
+    return tuple(found.values())
 
 
 def _webhook(document: Document, node: Node, where: str) -> WebhookEndpoint | None:

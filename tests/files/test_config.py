@@ -215,6 +215,8 @@ def test_utf8_with_a_byte_order_mark_and_crlf(tmp_path: Path) -> None:
 
 SMTP = FROM + "transport: smtp\n"
 
+HOOK = f"{{url: 'https://a.b', secret: {SECRET}}}"
+
 BAD = [
     ("empty", "", "drip.yaml", "the file is empty"),
     ("no from", "timezone: UTC\n", "drip.yaml:1:1", "from: it is missing"),
@@ -286,6 +288,7 @@ BAD = [
     ("webhooks are a mapping", FROM + "webhooks: {url: x}\n", "drip.yaml:2:11", "wanted a list of webhooks"),
     ("webhook without secret", FROM + "webhooks: [{url: 'https://a.b'}]\n", "drip.yaml:2:12", "secret: it is missing"),
     ("webhook without url", FROM + f"webhooks: [{{secret: {SECRET}}}]\n", "drip.yaml:2:12", "url: it is missing"),
+    ("webhook listed twice", FROM + f"webhooks: [{HOOK}, {HOOK}]\n", f"drip.yaml:2:{len(HOOK) + 14}", "listed before"),
     ("webhook to ftp", FROM + f"webhooks: [{{url: 'ftp://a', secret: {SECRET}}}]\n", "drip.yaml:2:18", "http or https"),
     ("weak secret", FROM + "webhooks: [{url: 'https://a', secret: hunter2}]\n", "drip.yaml:2:39", "whsec_"),
     ("three secrets", FROM + f"webhooks: [{{url: 'https://a', secret: [{SECRET}, {SECRET}, {SECRET}]}}]\n",
