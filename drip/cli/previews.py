@@ -65,11 +65,15 @@ def definition_of(invocation: Invocation, slug: str) -> Definition:
     errors = list(_errors_of(files, slug))
     if found is not None and not errors:
         return found
-    with invocation.opened() as store:
-        stored = store.sequences.by_slug(slug)
-        known = {*files.paths, *store.sequences.slugs()}
-    if stored is not None:
-        return stored.definition
+    known = set(files.paths)
+    database = invocation.project.store.database.path
+    # Looking makes no database where there is none.
+    if database is None or database.exists():
+        with invocation.opened() as store:
+            stored = store.sequences.by_slug(slug)
+            known.update(store.sequences.slugs())
+        if stored is not None:
+            return stored.definition
     if slug in files.paths:
         raise FilesInvalid(errors or [problem for problem in files.problems if problem.severity is Severity.ERROR])
     hint = None if known else "there are no sequences yet: `drip init` writes an example"

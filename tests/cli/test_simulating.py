@@ -76,6 +76,7 @@ def test_a_zone_a_horizon_and_refusals(onboarding: Cli) -> None:
 
 def test_simulating_needs_no_database_and_makes_none(onboarding: Cli) -> None:
     onboarding("simulate", "onboarding")
+    onboarding("simulate", "other", code=2)
     onboarding("test")
     assert not (onboarding.folder / "drip.db").exists()
 
