@@ -56,7 +56,8 @@ def simulate_command(
     from drip.errors import Refused
 
     definition = definition_of(invocation, sequence)
-    subscriber = _subscriber(definition.sequence, start or invocation.now(), variables_of(variables), timezone)
+    given = variables_of(variables, keep_null=True)
+    subscriber = _subscriber(definition.sequence, start or invocation.now(), given, timezone)
     with invocation.project.rehearsal(subscriber.at, refused_at_first(refusals)) as rehearsal:
         calendar = simulate(rehearsal, definition, subscriber, until=subscriber.at + length)
     if calendar.refused is not None:
@@ -91,8 +92,11 @@ def _subscriber(sequence: EmailSequence, start: datetime, variables: Any, timezo
 
     if timezone is not None and zone(timezone) is None:
         raise Invalid(f"--timezone: there is no time zone {timezone!r}", "write an IANA name like Europe/Madrid")
+    if not 1971 <= start.year <= 9000:
+        raise Invalid(f"--at: the year {start.year} is out of range")
     examples = {name: one.example for name, one in sequence.variables.items() if one.example is not None}
-    return SampleSubscriber(at=start, timezone=timezone, variables={**examples, **variables})
+    merged = {name: value for name, value in {**examples, **variables}.items() if value is not None}
+    return SampleSubscriber(at=start, timezone=timezone, variables=merged)
 
 
 def _lines(calendar: Calendar, sequence: EmailSequence) -> Iterator[str]:

@@ -99,6 +99,7 @@ def test_a_draft_is_simulated_as_if_it_were_active(onboarding: Cli) -> None:
         (["onboarding", "--timezone", "Mars/Base"], "no time zone 'Mars/Base'"),
         (["onboarding", "--at", "2026-03-27"], "has no offset"),
         (["onboarding", "--until", "3"], "has no unit"),
+        (["onboarding", "--at", "9999-12-30T00:00Z"], "out of range"),
     ],
 )
 def test_what_can_not_be_simulated(onboarding: Cli, args: list[str], words: str) -> None:
@@ -108,6 +109,10 @@ def test_what_can_not_be_simulated(onboarding: Cli, args: list[str], words: str)
 def test_a_required_variable_is_missed(onboarding: Cli) -> None:
     onboarding.write("sequences/onboarding.yaml", ONBOARDING.replace(", example: free", ""))
     assert "lacks the variable plan" in onboarding("simulate", "onboarding", code=1).stderr
+
+
+def test_an_example_can_be_taken_away(onboarding: Cli) -> None:
+    assert "lacks the variable plan" in onboarding("simulate", "onboarding", "--var", "plan:=null", code=1).stderr
 
 
 def test_tests_that_pass(onboarding: Cli) -> None:
