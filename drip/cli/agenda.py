@@ -37,8 +37,8 @@ def agenda_command(invocation: Invocation, length: timedelta, as_json: bool) -> 
     """Show what will be sent, by day and step.
 
     From the real database. Each person's next message is counted on the day it is due, what is overdue today; what
-    follows is counted too, as if each message went out when it is due and no condition skipped one. Below: who is
-    held, and why.
+    follows is counted too, as if each message went out when it is due, no condition skipped one and no limit held one
+    up. Below: who is held, and why.
 
     \b
     Example:

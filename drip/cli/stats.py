@@ -37,7 +37,7 @@ def stats_command(invocation: Invocation, sequence: str | None, as_json: bool) -
 
     with invocation.opened() as store:
         chosen = [find_sequence(store, sequence)] if sequence else store.sequences.all()
-        funnels = [store.stats.funnel(stored) for stored in chosen]
+        funnels = store.stats.funnels(chosen)
     if as_json:
         objects = [funnel_object(funnel) for funnel in funnels]
         write_json(objects[0] if sequence else objects)
