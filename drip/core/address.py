@@ -12,8 +12,8 @@ _LONGEST = 254
 """Octets of an address: RFC 5321's path of 256 without its brackets."""
 
 _LONGEST_LOCAL = 64
-# What is the same however it is looked at: no case to fold, nothing to normalise.
-_PLAIN = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*")
+# What is the same however it is looked at: nothing to normalise.
+_PLAIN = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
 
 # A name, quoted or not, then one address in angle brackets and nothing more.
 _NAMED = re.compile(r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"\s*|(?P<plain>[^<>]*))<(?P<email>[^<>]*)>', re.DOTALL)
@@ -101,7 +101,9 @@ def email_key(email: str) -> str:
     Args:
         email: as `parse_email` returned it, its domain in ASCII.
     """
-    local, _, domain = email.strip().rpartition("@")
+    local, at, domain = email.strip().rpartition("@")
+    if at and email.isascii():
+        return email.strip().lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", local).casefold()) + "@" + domain.lower()
 
 

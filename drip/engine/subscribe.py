@@ -126,6 +126,7 @@ class _Batch:
         self._stored = stored
         self._now = now
         self._key_id = key_id
+        self._required = [name for name, variable in stored.sequence.variables.items() if variable.required]
         self._answers: dict[int, Answered] = {}
         self._upcoming: dict[tuple[datetime, str | None], tuple[Step, datetime] | None] = {}
         """What comes first, and when, for whoever starts at that moment in that zone."""
@@ -150,15 +151,15 @@ class _Batch:
 
     def _sort_out(self, wanted: Mapping[int, tuple[str, Request]]) -> dict[int, tuple[str, Request]]:
         """Answer those who are there already or may not be; the others are returned."""
-        keys = {email_key(email) for email, _ in wanted.values()}
-        contacts = self._store.contacts.by_keys(sorted(keys))
-        suppressed = self._store.suppressions.among(sorted(keys))
+        keys = {index: email_key(email) for index, (email, _) in wanted.items()}
+        contacts = self._store.contacts.by_keys(sorted({*keys.values()}))
+        suppressed = self._store.suppressions.among(sorted({*keys.values()}))
         standing = self._store.subscriptions.newest(self._stored.id, [contact.id for contact in contacts.values()])
         fresh: dict[int, tuple[str, Request]] = {}
         seen: set[str] = set()
         replaced = []
         for index, (email, request) in wanted.items():
-            key = email_key(email)
+            key = keys[index]
             contact = contacts.get(key)
             row_id, status, reason = standing.get(contact.id if contact else 0, (None, None, None))
             if status is not None and status not in _FINAL:
@@ -184,35 +185,33 @@ class _Batch:
         return fresh
 
     def _missing(self, request: Request, contact: Contact | None) -> list[str]:
+        if not self._required:
+            return []
         given = {"email": request.email, **(contact.variables if contact else {}), **request.variables}
         if name := clean_line(request.name) or (contact.name if contact else ""):
             given["name"] = name
-        return [
-            name
-            for name, variable in self._stored.sequence.variables.items()
-            if variable.required and given.get(name) is None
-        ]
+        return [name for name in self._required if given.get(name) is None]
 
     def _insert(self, fresh: Mapping[int, tuple[str, Request]]) -> None:
         people = [(email, clean_line(request.name)) for email, request in fresh.values()]
         self._store.contacts.add(people, self._now)
-        contacts = self._store.contacts.by_keys([email_key(email) for email, _ in people])
-        self._store.contacts.rename(
-            [
-                (contacts[email_key(email)].id, name)
-                for email, name in people
-                if name and contacts[email_key(email)].name != name
-            ],
-            self._now,
-        )
-        new = [self._new(contacts[email_key(email)], request) for email, request in fresh.values()]
+        keys = [email_key(email) for email, _ in people]
+        known = self._store.contacts.by_keys(keys)
+        contacts = [known[key] for key in keys]
+        renamed = [
+            (contact.id, name)
+            for contact, (_, name) in zip(contacts, people, strict=True)
+            if name and contact.name != name
+        ]
+        self._store.contacts.rename(renamed, self._now)
+        new = [self._new(contact, request) for contact, (_, request) in zip(contacts, fresh.values(), strict=True)]
         self._store.subscriptions.add(self._stored.id, new, self._now)
         standing = self._store.subscriptions.newest(self._stored.id, [person.contact_id for person in new])
         for index, person in zip(fresh, new, strict=True):
             row_id = standing[person.contact_id][0]
             self._answers[index] = Answered(Answer.CREATED, fresh[index][0], subscription_id=row_id)
         for index, (email, key) in self._again.items():
-            row_id = standing[contacts[key].id][0]
+            row_id = standing[known[key].id][0]
             self._answers[index] = Answered(Answer.EXISTING, email, subscription_id=row_id)
         self._store.events.append(
             Event(EventType.SUBSCRIBED, self._now, self._stored.id, standing[person.contact_id][0]) for person in new
