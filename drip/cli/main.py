@@ -62,12 +62,13 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "stats": ("stats", "Show how far people get, and how many leave."),
         "why": ("explaining", "Explain one message: who, what, when, and its words."),
         "log": ("log", "Show what happened, newest last."),
+        "dashboard": ("dashboard", "Watch and steer everything in the terminal."),
     },
     "Project": {
-        "db": ("database", "Migrate, check and back up the database."),
         "serve": ("serving", "Serve the API and the unsubscribe page."),
         "keys": ("keys", "Make, list and revoke API keys."),
         "webhooks": ("webhooks", "Look after webhooks: endpoints, and what was posted."),
+        "db": ("database", "Migrate, check and back up the database."),
     },
 }
 """Heading -> command -> (module in this package, the first line of its help)."""

@@ -1,0 +1,47 @@
+"""`dashboard`: the terminal dashboard."""
+
+from __future__ import annotations
+
+import click
+
+from drip.cli.invocation import Invocation, pass_invocation
+
+
+@click.command("dashboard")
+@click.option("--run", "run", is_flag=True, help="Send what is due from inside it, as `drip run` would.")
+@pass_invocation
+def dashboard_command(invocation: Invocation, run: bool) -> None:
+    """Watch and steer everything in the terminal.
+
+    Sequences, people, what needs a person, and what the files would change. It asks before anything is sent or ended.
+    Without --run it sends nothing: let `drip run` work beside it. Press ? for the keys of a place.
+
+    \b
+    Example:
+      drip dashboard
+      drip dashboard --run
+    """
+    import sys
+
+    from drip.cli.output import is_terminal, note
+    from drip.errors import Invalid
+
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+        raise Invalid("the dashboard needs a terminal", "`drip status` and `drip list` print the same facts")
+    # Textual takes a third of a second to import.
+    from drip.cli.git import origin_of
+    from drip.tui.app import Dashboard
+
+    settings = invocation.settings
+    app = Dashboard(
+        invocation.project,
+        clock=invocation.now,
+        origin=lambda: origin_of(settings.folder, [settings.path, settings.sequences]),
+        run=run,
+    )
+    app.run()
+    if app.engine_room is not None:
+        note("finishing the messages in hand")
+        app.engine_room.stop()
+        if app.engine_room.bug is not None:
+            raise app.engine_room.bug

@@ -1,0 +1,252 @@
+"""What the dashboard asks besides: sends by hour, what is due by day, people in pages, a search. Reads only.
+
+Every question costs what it shows, or is one pass over an index; a long one can be given up in the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import peewee
+
+from drip.core.delivery import DeliveryState
+from drip.core.moments import to_milliseconds
+from drip.core.subscription import CancelReason, SubscriptionStatus
+from drip.store.database import Database
+from drip.store.rows import marks, moment
+
+SPAN = 20_000
+"""Contacts that one look of a search goes through."""
+_STEPS_BETWEEN_LOOKS = 50_000
+"""Of SQLite's virtual machine: about a millisecond."""
+
+_FACE = """
+    SELECT s.id, c.id, c.email, c.name, s.status, s.cancel_reason, t.key, s.next_send_at, s.last_sent_at, d.state
+"""
+_OPEN = """
+    LEFT JOIN step t ON t.id = s.next_step_id
+    LEFT JOIN delivery d ON d.subscription_id = s.id AND d.step_id = s.next_step_id
+"""
+
+# The index subscription_place ends in the row's id: for one status and one next step, people come in order.
+_PLACES = """
+    SELECT s.id FROM (SELECT value AS status FROM json_each(?)) a
+    CROSS JOIN (SELECT NULL AS step_id UNION ALL SELECT id FROM step WHERE sequence_id = ?) b
+    CROSS JOIN subscription s ON s.id IN (
+        SELECT p.id FROM subscription p WHERE p.replaced = 0 AND p.sequence_id = ? AND p.status = a.status
+        AND p.next_step_id IS b.step_id AND p.id {beyond} ? ORDER BY p.id {order} LIMIT ?
+    )
+    WHERE ? IS NULL OR b.step_id = ?
+    ORDER BY s.id {order} LIMIT ?
+"""
+
+
+class GivenUp(Exception):
+    """Nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A subscriber as a line of a list."""
+
+    id: int
+    """The subscription's."""
+    contact_id: int
+    email: str
+    name: str
+    status: SubscriptionStatus
+    cancel_reason: CancelReason | None
+    next_step: str | None
+    next_send_at: datetime | None
+    last_sent_at: datetime | None
+    state: DeliveryState | None
+    """Of the delivery of the next step; None when there is none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """Which people of a sequence are wanted."""
+
+    sequence_id: int
+    status: SubscriptionStatus | None = None
+    """None: all."""
+    step_id: int | None = None
+    """Only those whose next step it is; None: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One look of a search."""
+
+    found: tuple[Face, ...]
+    below: int | None
+    """The contact's id that the next look goes on below; None: all were looked at."""
+
+
+class Board:
+    """Answers for the dashboard."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def interruptible(self, given_up: Callable[[], bool]) -> Iterator[None]:
+        """Break off the questions of this thread when `given_up` says so.
+
+        Raises:
+            GivenUp: it did.
+        """
+        connection = self._database.peewee.connection()
+        connection.set_progress_handler(given_up, _STEPS_BETWEEN_LOOKS)
+        try:
+            yield
+        except peewee.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise
+            raise GivenUp from error
+        finally:
+            connection.set_progress_handler(None, 0)
+
+    def sent(self, since: datetime, until: datetime, slot: timedelta) -> dict[int, dict[int, int]]:
+        """How much was sent in each slot of time, by the sequence's row id; slots count from 0 at `since`."""
+        begun = to_milliseconds(since)
+        rows = self._database.rows(
+            "SELECT t.sequence_id, (d.at - ?) / ? AS slot, COUNT(*)"
+            " FROM delivery d CROSS JOIN step t ON t.id = d.step_id"
+            " WHERE d.state = 'sent' AND d.state IN ('sent', 'failed') AND d.at >= ? AND d.at < ? GROUP BY 1, 2",
+            *(begun, slot // timedelta(milliseconds=1), begun, to_milliseconds(until)),
+        )
+        return _by_sequence(rows)
+
+    def coming(self, now: datetime, until: datetime, slot: timedelta) -> dict[int, dict[int, int]]:
+        """How many next messages are due in each slot from now, by the sequence's row id; the overdue are in slot 0."""
+        rows = self._database.rows(
+            "SELECT s.sequence_id, MAX(s.next_send_at - ?, 0) / ? AS slot, COUNT(*)"
+            " FROM sequence q CROSS JOIN subscription s INDEXED BY subscription_due ON s.sequence_id = q.id"
+            " WHERE s.status = 'active' AND s.owner IS NULL AND s.next_send_at IS NOT NULL AND s.next_send_at < ?"
+            " GROUP BY 1, 2",
+            *(to_milliseconds(now), slot // timedelta(milliseconds=1), to_milliseconds(until)),
+        )
+        return _by_sequence(rows)
+
+    def left(self, sequence_id: int) -> dict[int, int]:
+        """How many were cancelled after each step, by its row id; 0 is before the first."""
+        rows = self._database.rows(
+            "SELECT COALESCE(last_step_id, 0), COUNT(*) FROM subscription"
+            " WHERE replaced = 0 AND sequence_id = ? AND status = 'cancelled' GROUP BY 1",
+            sequence_id,
+        )
+        return dict(rows)
+
+    def faces(
+        self, wanted: Narrowed, *, beyond: int | None = None, oldest_first: bool = False, limit: int = 100
+    ) -> list[Face]:
+        """A page of people, newest first; pages cost the same however far they are.
+
+        Args:
+            beyond: the id that the page before ended with; None is the first page.
+        """
+        statuses = [wanted.status.value] if wanted.status else [status.value for status in SubscriptionStatus]
+        if beyond is None:
+            beyond = 0 if oldest_first else 2**62
+        sql = _PLACES.format(beyond=">" if oldest_first else "<", order="ASC" if oldest_first else "DESC")
+        ids = self._database.rows(
+            sql,
+            *(_json(statuses), wanted.sequence_id, wanted.sequence_id, beyond, limit),
+            *(wanted.step_id, wanted.step_id, limit),
+        )
+        return self._faces([row_id for (row_id,) in ids])
+
+    def starting_with(self, wanted: Narrowed, text: str, limit: int = 20) -> list[Face]:
+        """People whose address begins with a text, by address: found by an index."""
+        key = text.casefold()
+        rows = self._database.rows(
+            f"{_FACE} FROM contact c CROSS JOIN subscription s"
+            f" ON s.contact_id = c.id AND s.sequence_id = ? AND s.replaced = 0 {_OPEN}"
+            " WHERE c.email_key >= ? AND c.email_key < ? AND (? IS NULL OR s.status = ?)"
+            " AND (? IS NULL OR s.next_step_id = ?) ORDER BY c.email_key LIMIT ?",
+            *(wanted.sequence_id, key, key + "\U0010ffff", *_filters(wanted), limit),
+        )
+        return [_face(row) for row in rows]
+
+    def look_for(self, wanted: Narrowed, text: str, below: int | None, limit: int = 100) -> Looked:
+        """Go on with a search for a text anywhere in address or name, newest contacts first, one span of them.
+
+        Args:
+            below: as the look before gave it; None begins.
+        """
+        if below is None:
+            below = int(self._database.value("SELECT MAX(id) FROM contact") or 0) + 1
+        bottom, key = below - SPAN, text.casefold()
+        rows = self._database.rows(
+            f"{_FACE} FROM contact c CROSS JOIN subscription s"
+            f" ON s.contact_id = c.id AND s.sequence_id = ? AND s.replaced = 0 {_OPEN}"
+            " WHERE c.id < ? AND c.id >= ? AND (instr(c.email_key, ?) > 0 OR instr(lower(c.name), ?) > 0)"
+            " AND (? IS NULL OR s.status = ?) AND (? IS NULL OR s.next_step_id = ?) ORDER BY c.id DESC LIMIT ?",
+            *(wanted.sequence_id, below, bottom, key, key, *_filters(wanted), limit),
+        )
+        found = tuple(_face(row) for row in rows)
+        if len(found) == limit:
+            return Looked(found, found[-1].contact_id)
+        return Looked(found, bottom if bottom > 1 else None)
+
+    def at_work(self, now: datetime) -> int:
+        """How many workers have a lease that holds."""
+        return int(
+            self._database.value(
+                "SELECT COUNT(*) FROM worker WHERE ended_at IS NULL AND lease_until >= ?", to_milliseconds(now)
+            )
+        )
+
+    def sequences_of(self, contact_id: int) -> list[tuple[str, SubscriptionStatus]]:
+        """The sequences that a contact stands in, by id."""
+        rows = self._database.rows(
+            "SELECT q.slug, s.status FROM subscription s JOIN sequence q ON q.id = s.sequence_id"
+            " WHERE s.contact_id = ? AND s.replaced = 0 ORDER BY q.slug",
+            contact_id,
+        )
+        return [(slug, SubscriptionStatus(status)) for slug, status in rows]
+
+    def _faces(self, ids: list[int]) -> list[Face]:
+        rows = self._database.rows(
+            f"{_FACE} FROM subscription s JOIN contact c ON c.id = s.contact_id {_OPEN}"
+            f" WHERE s.id IN ({marks(len(ids))})",
+            *ids,
+        )
+        found = {row[0]: _face(row) for row in rows}
+        return [found[row_id] for row_id in ids if row_id in found]
+
+
+def _filters(wanted: Narrowed) -> tuple[Any, ...]:
+    status = wanted.status and wanted.status.value
+    return status, status, wanted.step_id, wanted.step_id
+
+
+def _json(values: list[str]) -> str:
+    return "[" + ",".join(f'"{value}"' for value in values) + "]"
+
+
+def _by_sequence(rows: list[tuple[Any, ...]]) -> dict[int, dict[int, int]]:
+    found: dict[int, dict[int, int]] = {}
+    for sequence_id, slot, count in rows:
+        found.setdefault(sequence_id, {})[slot] = count
+    return found
+
+
+def _face(row: tuple[Any, ...]) -> Face:
+    return Face(
+        id=row[0],
+        contact_id=row[1],
+        email=row[2],
+        name=row[3],
+        status=SubscriptionStatus(row[4]),
+        cancel_reason=CancelReason(row[5]) if row[5] else None,
+        next_step=row[6],
+        next_send_at=moment(row[7]),
+        last_sent_at=moment(row[8]),
+        state=DeliveryState(row[9]) if row[9] else None,
+    )

@@ -1,0 +1,189 @@
+"""The app: its places, its keys, and what all places need of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.theme import Theme
+
+from drip.core.plain import clean
+from drip.errors import DripError
+from drip.project import Project
+from drip.tui.commands import GoTo, commands_of
+from drip.tui.dialogs.confirm import Confirm
+from drip.tui.doing import Doing
+from drip.tui.engine_room import EngineRoom
+from drip.tui.queries import Desk, Glance
+from drip.tui.screens.attention import AttentionScreen
+from drip.tui.screens.files import FilesScreen
+from drip.tui.screens.help import HelpScreen
+from drip.tui.screens.home import HomeScreen
+from drip.tui.screens.person import PersonScreen
+from drip.tui.screens.place import Place
+from drip.tui.screens.sequence import SequenceScreen
+
+if TYPE_CHECKING:
+    from drip.engine.apply import Origin
+
+DARK = Theme(
+    name="drip-dark",
+    primary="#5fafd7",
+    secondary="#87afaf",
+    accent="#ffaf5f",
+    success="#87d787",
+    warning="#ffd75f",
+    error="#ff8787",
+    foreground="#d7dde4",
+    background="#12161b",
+    surface="#171c22",
+    panel="#212932",
+    dark=True,
+    variables={"block-cursor-text-style": "none", "footer-key-foreground": "#ffaf5f"},
+)
+LIGHT = Theme(
+    name="drip-light",
+    primary="#005f87",
+    secondary="#4e6e6e",
+    accent="#af5f00",
+    success="#006b2b",
+    warning="#8a6100",
+    error="#b00020",
+    foreground="#1c2126",
+    background="#f7f7f4",
+    surface="#ffffff",
+    panel="#e4e7e8",
+    dark=False,
+    variables={"block-cursor-text-style": "none", "footer-key-foreground": "#af5f00"},
+)
+CADENCE = 1.0
+"""Seconds between two looks at the database."""
+
+
+class Dashboard(App[None]):
+    """`drip dashboard`."""
+
+    TITLE = "drip"
+    CSS_PATH = "app.tcss"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
+        "home": HomeScreen,
+        "attention": AttentionScreen,
+        "files": FilesScreen,
+    }
+    DEFAULT_MODE = "home"
+    COMMANDS = App.COMMANDS | {GoTo}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "place('home')", "Home", show=False, tooltip="Sequences, the state of the whole, the log"),
+        Binding("2", "place('attention')", "Attention", show=False, tooltip="What needs a person, with its cure"),
+        Binding("3", "place('files')", "Files", show=False, tooltip="What the files would change; apply"),
+        Binding("ctrl+p,colon", "command_palette", "Commands", tooltip="Every action by its name"),
+        Binding("t", "light_or_dark", "Light or dark", show=False, tooltip="The other theme"),
+        Binding("question_mark", "help", "Help", tooltip="The keys of this place"),
+        Binding("q", "leave", "Quit", tooltip="End the dashboard"),
+        Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        clock: Callable[[], datetime],
+        origin: Callable[[], Origin],
+        cadence: float | None = CADENCE,
+        run: bool = False,
+    ) -> None:
+        """
+        Args:
+            origin: asked for the commit of the files when they are applied.
+            cadence: seconds between two looks; None: only when asked to.
+            run: have a worker inside.
+        """
+        super().__init__()
+        self.desk = Desk(project, clock)
+        self.doing = Doing(self.desk, origin)
+        self.cadence = cadence
+        self.glance: Glance | None = None
+        self.engine_room = EngineRoom(project, clock, self._trouble) if run else None
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        wanted = os.environ.get("TEXTUAL_THEME", DARK.name)
+        self.theme = wanted if wanted in self.available_themes else DARK.name
+
+    async def on_mount(self) -> None:
+        """Start the worker; end politely when told to."""
+        if not self.is_headless:
+            import asyncio
+
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, self.exit)
+            loop.add_signal_handler(signal.SIGHUP, self.exit)
+        if self.engine_room is not None:
+            self.engine_room.start()
+
+    def tell(self, words: str) -> None:
+        """Say that something was done."""
+        self.notify(clean(words), markup=False, timeout=4)
+
+    def complain(self, error: DripError) -> None:
+        """Say that something was not done."""
+        hint = f"\n{clean(error.hint)}" if error.hint else ""
+        self.notify(clean(error.message) + hint, severity="error", markup=False, timeout=8)
+
+    def _trouble(self, words: str) -> None:
+        """Called by the worker's thread."""
+        self.call_from_thread(self.notify, clean(words), severity="warning", markup=False, timeout=10)
+
+    def read_again(self) -> None:
+        """Have the place that is looked at ask everything anew."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, Place):
+                screen.look()
+                return
+
+    def show_sequence(self, slug: str) -> None:
+        """Open a sequence."""
+        self.push_screen(SequenceScreen(slug))
+
+    def show_person(self, slug: str, email: str) -> None:
+        """Open a person in a sequence."""
+        self.push_screen(PersonScreen(slug, email))
+
+    def back(self) -> None:
+        """One screen back."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    async def action_place(self, place: str) -> None:
+        """Go to a place, to its front."""
+        if isinstance(self.screen, Place):
+            while len(self.screen_stack) > 1:
+                await self.pop_screen()
+            await self.switch_mode(place)
+
+    def action_light_or_dark(self) -> None:
+        """The other theme."""
+        self.theme = LIGHT.name if self.current_theme.dark else DARK.name
+
+    def action_help(self) -> None:
+        """The keys of the place."""
+        if isinstance(self.screen, Place):
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_leave(self) -> None:
+        """End; a worker inside is asked about."""
+        if self.engine_room is None:
+            self.exit()
+            return
+        words = "The worker inside finishes the messages in hand and stops. Nothing is sent until another runs."
+        self.push_screen(Confirm("Stop sending and quit?", words, "Quit"), lambda yes: self.exit() if yes else None)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Every key of the place, by its name."""
+        yield from commands_of(screen)

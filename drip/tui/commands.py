@@ -1,0 +1,67 @@
+"""The command palette: every action that has a key, by its name, and every sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual.app import SystemCommand
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.screen import Screen
+
+from drip.tui.marks import safe
+from drip.tui.screens.place import Place
+
+if TYPE_CHECKING:
+    from textual.binding import ActiveBinding
+
+
+def keys_of(screen: Screen[Any]) -> Iterator[ActiveBinding]:
+    """The keys that do something named on a screen now, each action once."""
+    seen = set()
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        named = binding.tooltip or active.tooltip
+        if named and active.enabled and binding.action not in seen:
+            seen.add(binding.action)
+            yield active
+
+
+def commands_of(screen: Screen[Any]) -> Iterator[SystemCommand]:
+    """They as commands."""
+    for active in keys_of(screen):
+        binding = active.binding
+        if binding.action == "command_palette":
+            continue
+        run = partial(screen.app.run_action, binding.action, active.node)
+        shown = binding.key_display or screen.app.get_key_display(binding)
+        yield SystemCommand(binding.description, f"{binding.tooltip}  [{shown}]".replace("[", r"\["), run)
+
+
+class GoTo(Provider):
+    """Sequences by name."""
+
+    async def discover(self) -> Hits:
+        """All of them."""
+        for slug in self._slugs():
+            yield DiscoveryHit(safe(f"Go to {slug}"), partial(self._go, slug), f"Go to {slug}", "Open the sequence")
+
+    async def search(self, query: str) -> Hits:
+        """Those whose id is like what is typed."""
+        matcher = self.matcher(query)
+        for slug in self._slugs():
+            if (score := matcher.match(f"Go to {slug}")) > 0:
+                yield Hit(score, matcher.highlight(f"Go to {slug}"), partial(self._go, slug), help="Open the sequence")
+
+    def _slugs(self) -> list[str]:
+        from drip.tui.screens.home import HomeScreen
+
+        for screen in self.app.screen_stack:
+            if isinstance(screen, HomeScreen):
+                return [row.slug for row in screen.rows]
+        return []
+
+    def _go(self, slug: str) -> None:
+        if isinstance(self.screen, Place):
+            self.screen.dashboard.show_sequence(slug)

@@ -1,0 +1,1 @@
+"""Questions to the user: each returns what was answered, or None."""

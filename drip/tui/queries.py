@@ -1,0 +1,274 @@
+"""All that the dashboard reads from the database, as frozen values.
+
+Called in threads; each call has its own connection. Works with a database that can be written,
+one that can only be read, and none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from drip.core.schedule import subscriber_zone
+from drip.core.subscription import Subscription, SubscriptionStatus, SuppressionReason
+from drip.core.webhooks import PostState
+from drip.engine.outlook import Coming, outlook
+from drip.engine.records import Backlog, Delivery, Person, StoredSequence, WebhookDelivery
+from drip.errors import DatabaseUnavailable
+from drip.project import Project
+from drip.store.board import Board, Face, Looked, Narrowed
+from drip.store.events import LogEntry
+from drip.store.overview import SequenceCounts, State, StepCounts
+from drip.store.reading import opened_for_reading
+from drip.store.store import Store
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MOST = 200
+"""Rows of a kind that the attention screen lists; the counts are of all."""
+
+
+class Situation(StrEnum):
+    """What can be done with the database."""
+
+    READY = "ready"  # read and written
+    READ_ONLY = "read-only"  # looked at
+    MISSING = "missing"  # nothing: there is none yet
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The state of the whole."""
+
+    at: datetime
+    state: State
+    at_work: int
+    """Workers with a lease that holds."""
+    backlog: Backlog
+    """Of webhooks."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceRow:
+    """A sequence as a line of a list."""
+
+    id: int
+    slug: str
+    name: str
+    status: str
+    steps: int
+    counts: SequenceCounts | None
+    """None: nobody ever was in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Sends of the last 24 hours by hour, and what is due in the next 7 days by 6 hours; by the sequence's row id."""
+
+    sent: Mapping[int, tuple[int, ...]]
+    coming: Mapping[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """A sequence and what became of each of its steps."""
+
+    stored: StoredSequence
+    steps: Mapping[int, StepCounts]
+    left: Mapping[int, int]
+    """Cancelled after each step; 0 is before the first."""
+    counts: SequenceCounts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One person in one sequence."""
+
+    stored: StoredSequence
+    subscription: Subscription
+    person: Person
+    contact_variables: Mapping[str, object]
+    past: tuple[LogEntry, ...]
+    """Oldest first."""
+    deliveries: Mapping[str, Delivery]
+    """By step."""
+    coming: tuple[Coming, ...]
+    local: ZoneInfo
+    """Their zone."""
+    suppressed: SuppressionReason | None
+    sequences: tuple[tuple[str, SubscriptionStatus], ...]
+    """All that they stand in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Troubles:
+    """What needs a person."""
+
+    unknown: tuple[Delivery, ...]
+    failed: tuple[Delivery, ...]
+    dead: tuple[WebhookDelivery, ...]
+
+
+class Desk:
+    """Where the dashboard asks."""
+
+    def __init__(self, project: Project, clock: Callable[[], datetime]) -> None:
+        self.project = project
+        self.clock = clock
+        self._up_to_date = False
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone that times are shown in."""
+        return self.project.settings.timezone
+
+    @property
+    def database_path(self) -> Path | None:
+        """The database's file."""
+        return self.project.store.database.path
+
+    @property
+    def situation(self) -> Situation:
+        """What can be done with the database now."""
+        path = self.database_path
+        if path is None or not path.exists():
+            return Situation.MISSING
+        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        return Situation.READY if writable else Situation.READ_ONLY
+
+    @contextmanager
+    def reading(self, given_up: Callable[[], bool] = lambda: False) -> Iterator[Store]:
+        """The store, for questions of this thread.
+
+        Raises:
+            DatabaseUnavailable: there is none, or it can't be used.
+            GivenUp: `given_up` says that nobody waits any more.
+        """
+        situation = self.situation
+        if situation is Situation.MISSING:
+            raise DatabaseUnavailable("there is no database yet", "applying the sequence files makes it")
+        if situation is Situation.READ_ONLY:
+            with opened_for_reading(self.database_path) as store, Board(store.database).interruptible(given_up):
+                yield store
+            return
+        store = self.project.store
+        if not self._up_to_date:
+            with store.opened():
+                self._up_to_date = True
+        with store.connected(), Board(store.database).interruptible(given_up):
+            yield store
+
+    @contextmanager
+    def writing(self) -> Iterator[Store]:
+        """The store, for changes of this thread; made when it is missing.
+
+        Raises:
+            DatabaseUnavailable: it can't be written.
+        """
+        if self.situation is Situation.READ_ONLY:
+            raise DatabaseUnavailable("the database can only be read", "look at the permissions of the file and folder")
+        with self.project.opened() as store:
+            yield store
+
+    def glance(self, store: Store) -> Glance:
+        """The state of the whole; today begins at midnight of the project's zone."""
+        now = self.clock()
+        at_work = Board(store.database).at_work(now)
+        return Glance(now, store.overview.state(now.astimezone(self.zone)), at_work, store.webhooks.backlog())
+
+    def sequences(self, store: Store) -> tuple[SequenceRow, ...]:
+        """All sequences, the active ones first."""
+        counts = store.overview.counts()
+        rows = [
+            SequenceRow(
+                *(one.id, one.slug, one.sequence.name, one.status.value),
+                *(len(one.sequence.steps), counts.get(one.id)),
+            )
+            for one in store.sequences.all()
+        ]
+        order = {"active": 0, "draft": 1, "archived": 2}
+        return tuple(sorted(rows, key=lambda row: (order[row.status], row.slug)))
+
+    def traffic(self, store: Store) -> Traffic:
+        """What went out and what is due."""
+        now, board = self.clock(), Board(store.database)
+        sent = board.sent(now - DAY, now, HOUR)
+        coming = board.coming(now, now + 7 * DAY, 6 * HOUR)
+        return Traffic(_slots(sent, 24), _slots(coming, 28))
+
+    def log(self, store: Store, after: int | None, limit: int = 200) -> list[LogEntry]:
+        """What happened since event `after`, or last; oldest first."""
+        return store.events.entries(after=after or 0, limit=limit, newest=True)
+
+    def stored(self, store: Store, slug: str) -> StoredSequence:
+        """A sequence as applied.
+
+        Raises:
+            NotFound: it is gone.
+        """
+        from drip.engine.subscribe import find_sequence
+
+        return find_sequence(store, slug)
+
+    def funnel(self, store: Store, slug: str) -> Funnel:
+        """A sequence and its steps."""
+        stored = self.stored(store, slug)
+        left = Board(store.database).left(stored.id)
+        return Funnel(stored, store.overview.steps(stored.id), left, store.overview.counts().get(stored.id))
+
+    def people(self, store: Store, wanted: Narrowed, beyond: int | None, oldest_first: bool) -> list[Face]:
+        """A page of people."""
+        return Board(store.database).faces(wanted, beyond=beyond, oldest_first=oldest_first)
+
+    def starting_with(self, store: Store, wanted: Narrowed, text: str) -> list[Face]:
+        """People whose address begins with a text: at once."""
+        return Board(store.database).starting_with(wanted, text)
+
+    def look_for(self, store: Store, wanted: Narrowed, text: str, below: int | None) -> Looked:
+        """One look of a search through everybody."""
+        return Board(store.database).look_for(wanted, text, below)
+
+    def story(self, store: Store, slug: str, email: str) -> Story:
+        """One person in one sequence.
+
+        Raises:
+            NotFound: there is no such person or sequence.
+        """
+        from drip.engine.people import find_subscription
+
+        found = find_subscription(store, slug, email)
+        subscription = store.overview.subscription(found.person.id)
+        contact = store.contacts.by_id(found.person.contact_id)
+        suppression = store.suppressions.get(found.email)
+        assert subscription is not None  # it was just found
+        assert contact is not None
+        handled = store.subscriptions.handled([found.person.id])[found.person.id]
+        return Story(
+            stored=found.stored,
+            subscription=subscription,
+            person=found.person,
+            contact_variables=contact.variables,
+            past=tuple(store.events.entries(subscription_id=found.person.id, limit=1000, newest=True)),
+            deliveries={one.step: one for one in store.deliveries.of_subscription(found.person.id)},
+            coming=tuple(outlook(found.stored, found.person, handled, self.clock(), self.zone)),
+            local=subscriber_zone(found.person.timezone, found.stored.sequence, self.zone),
+            suppressed=suppression.reason if suppression else None,
+            sequences=tuple(Board(store.database).sequences_of(found.person.contact_id)),
+        )
+
+    def troubles(self, store: Store) -> Troubles:
+        """What needs a person, the newest of each kind."""
+        return Troubles(
+            unknown=tuple(store.deliveries.unknown()[:MOST]),
+            failed=tuple(store.deliveries.failed(MOST)),
+            dead=tuple(store.webhooks.deliveries(state=PostState.DEAD, limit=MOST)),
+        )
+
+
+def _slots(counts: Mapping[int, Mapping[int, int]], number: int) -> dict[int, tuple[int, ...]]:
+    return {row_id: tuple(found.get(slot, 0) for slot in range(number)) for row_id, found in counts.items()}

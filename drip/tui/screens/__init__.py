@@ -1,0 +1,1 @@
+"""The places of the dashboard, one per module."""

@@ -1,0 +1,1 @@
+"""What shows data; it is given its data and sends messages, and asks nobody."""

@@ -1,0 +1,62 @@
+"""Two charts for wide terminals: what went out by hour, what is due by quarter of a day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, tzinfo
+
+from rich.text import Text
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from drip.tui.marks import number
+from drip.tui.queries import Traffic
+
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+HEIGHT = 6
+
+
+class Charts(Static):
+    """All sequences together."""
+
+    traffic: reactive[Traffic | None] = reactive(None)
+    now: reactive[datetime | None] = reactive(None)
+
+    def __init__(self, zone: tzinfo, *, id: str | None = None) -> None:  # noqa: A002 - the framework's word
+        super().__init__(id=id)
+        self._zone = zone
+        self.border_title = "traffic"
+
+    def watch_traffic(self) -> None:
+        """Draw."""
+        self.refresh(layout=True)
+
+    def render(self) -> Text:
+        """Both, one over the other."""
+        if self.traffic is None or self.now is None:
+            return Text("…", "dim")
+        sent = _sum(list(self.traffic.sent.values()), 24)
+        coming = _sum(list(self.traffic.coming.values()), 28)
+        begun = (self.now - timedelta(hours=24)).astimezone(self._zone)
+        text = Text.assemble(("sent in the last 24 hours: ", "bold"), number(sum(sent)), "\n")
+        text.append(_chart(sent, 2, "green"))
+        text.append(f"{begun:%H:%M}".ljust(45) + "now\n\n", "dim")
+        text.append(Text.assemble(("due in the next 7 days: ", "bold"), number(sum(coming)), "\n"))
+        text.append(_chart(coming, 2, "cyan"))
+        days = [(self.now + timedelta(days=day)).astimezone(self._zone) for day in range(7)]
+        return text.append("".join(f"{day:%a}".ljust(8) for day in days), "dim")
+
+
+def _sum(rows: Sequence[Sequence[int]], slots: int) -> list[int]:
+    return [sum(row[slot] for row in rows) for slot in range(slots)]
+
+
+def _chart(values: Sequence[int], width: int, colour: str) -> Text:
+    top = max([*values, 1])
+    text = Text()
+    for line in range(HEIGHT - 1, -1, -1):
+        for value in values:
+            eighths = min(max(-(-value * HEIGHT * 8 // top) - line * 8, 0), 8)
+            text.append(_EIGHTHS[eighths] * (width - 1) + " ", colour)
+        text.append("\n")
+    return text

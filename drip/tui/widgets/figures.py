@@ -1,0 +1,62 @@
+"""The state of the whole, as figures with a word under each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Grid
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from drip.tui.marks import due, number
+from drip.tui.queries import Glance
+
+
+class Figures(Grid):
+    """Due, sending, sent, failed, unknown, deferred, webhooks, worker."""
+
+    glance: reactive[Glance | None] = reactive(None)
+
+    def compose(self) -> ComposeResult:
+        """Eight of them."""
+        for _ in range(8):
+            yield Static(Text("…\n", "dim"), classes="figure")
+
+    def watch_glance(self) -> None:
+        """Show them."""
+        if self.glance is None or not self.is_mounted:
+            return
+        for widget, (figure, word, colour) in zip(
+            self.query(".figure").results(Static), _figures(self.glance), strict=True
+        ):
+            widget.update(Text.assemble((figure, f"bold {colour}".strip()), "\n", (word, "dim")))
+
+    def on_mount(self) -> None:
+        """Show what is known."""
+        self.watch_glance()
+
+
+def _figures(glance: Glance) -> Iterator[tuple[str, str, str]]:
+    state, backlog = glance.state, glance.backlog
+    yield number(state.due_now), "due now", "cyan" if state.due_now else ""
+    yield number(state.sending), "sending", "cyan" if state.sending else ""
+    yield number(state.sent_today), "sent today", "green" if state.sent_today else ""
+    yield number(sum(state.deferred.values())), _deferred(glance), "yellow" if state.deferred else ""
+    yield _flag("!", state.failed), "failed", "red" if state.failed else ""
+    yield _flag("?", state.unknown), "unknown", "magenta" if state.unknown else ""
+    dead = f", {backlog.dead} dead" if backlog.dead else ""
+    yield number(backlog.waiting), f"webhooks wait{dead}", "red" if backlog.dead else ""
+    yield due(glance.state.next_due_at, glance.at) or "nobody waits", "next due", ""
+
+
+def _flag(glyph: str, count: int) -> str:
+    return f"{glyph} {number(count)}" if count else "0"
+
+
+def _deferred(glance: Glance) -> str:
+    reasons = sorted(glance.state.deferred.items(), key=lambda item: -item[1])
+    if not reasons:
+        return "deferred"
+    return "deferred: " + ", ".join(f"{count} {reason}" for reason, count in reasons[:2]) + ("…" if reasons[2:] else "")

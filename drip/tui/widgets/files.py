@@ -1,0 +1,106 @@
+"""The files as a table, and a plan as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from drip.engine.plan import ChangeKind, Plan, SequencePlan
+from drip.engine.plan_words import plan_lines
+from drip.errors import Problem, Severity
+from drip.tui.marks import SIGNS, mark, safe
+from drip.tui.on_disk import Disk
+from drip.tui.widgets.table import Table
+
+
+class FileTable(Table):
+    """A line per sequence: its file, and whether it is applied."""
+
+    disk: reactive[Disk | None] = reactive(None)
+
+    def watch_disk(self) -> None:
+        """Draw."""
+        self.show()
+
+    def on_mount(self) -> None:
+        """Draw what is known."""
+        self.show()
+
+    def show(self) -> None:
+        """Draw what changed."""
+        if not self.is_mounted or self.disk is None:
+            return
+        planned = {one.slug: one for one in self.disk.plan.sequences} if self.disk.plan else {}
+        slugs = sorted({*self.disk.files.paths, *planned})
+        self.show_rows(["state", "sequence", "file"], [(slug, self._cells(slug, planned.get(slug))) for slug in slugs])
+
+    @property
+    def slug(self) -> str | None:
+        """The sequence under the cursor."""
+        return self.cursor_key
+
+    def _cells(self, slug: str, planned: SequencePlan | None) -> list[Text]:
+        assert self.disk is not None
+        path = self.disk.files.paths.get(slug)
+        wrong = [one for one in self.disk.files.problems if one.path == path]
+        if any(one.severity is Severity.ERROR for one in wrong):
+            state = mark("error")
+        elif planned is not None and not planned.empty:
+            state = _planned(planned.kind)
+        elif planned is not None:
+            state = Text("? ", SIGNS["?"]).append(
+                "file gone" if planned.kind is ChangeKind.MISSING else "drift", "default"
+            )
+        else:
+            state = mark("sent", "applied") if self.disk.plan else mark("waiting", "")
+        if wrong and not any(one.severity is Severity.ERROR for one in wrong):
+            state.append(" ▲", "yellow")
+        return [state, safe(slug, 30), safe(path or "", 40)]
+
+
+class PlanView(Static):
+    """Problems, then what applying would do."""
+
+    disk: reactive[Disk | None] = reactive(None)
+
+    def watch_disk(self) -> None:
+        """Draw."""
+        if self.disk is None:
+            return
+        text = Text("\n").join(_problem_lines(self.disk.files.problems))
+        if self.disk.files.problems:
+            text.append("\n\n")
+        if self.disk.plan is not None:
+            text.append(plan_text(self.disk.plan))
+        else:
+            text.append(self.disk.why, "dim")
+        self.update(text)
+
+
+def plan_text(plan: Plan) -> Text:
+    """A plan as `drip plan` shows it."""
+    lines = []
+    for line in plan_lines(plan):
+        sign = Text(f"{line.sign} ", SIGNS[line.sign]) if line.sign else Text()
+        lines.append(Text.assemble(" " * min(line.indent, 6), sign, line.text))
+    return Text("\n").join(lines)
+
+
+def _planned(kind: ChangeKind) -> Text:
+    sign, word = {
+        ChangeKind.CREATE: ("+", "new"),
+        ChangeKind.ARCHIVE: ("-", "archive"),
+        ChangeKind.DELETE: ("-", "delete"),
+    }.get(kind, ("~", "changed"))
+    return Text(f"{sign} ", SIGNS[sign]).append(word, "default")
+
+
+def _problem_lines(problems: tuple[Problem, ...]) -> Iterator[Text]:
+    for one in problems:
+        place = f"{one.path}:{one.line}:{one.column}" if one.line else one.path
+        text = mark(one.severity.value, safe(place).plain)
+        text.append(f" {safe(one.where).plain}" if one.where else "", "dim").append("\n    ").append(safe(one.message))
+        yield text.append(f"\n    {safe(one.hint).plain}", "dim") if one.hint else text

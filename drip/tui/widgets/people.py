@@ -1,0 +1,83 @@
+"""People as a table that grows as one goes down."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from rich.text import Text
+from textual import on
+from textual.reactive import reactive
+from textual.widgets import DataTable
+
+from drip.core.delivery import DeliveryState
+from drip.core.subscription import SubscriptionStatus
+from drip.store.board import Face
+from drip.tui.marks import due, mark, safe, short_moment
+from drip.tui.messages import MorePeopleWanted
+from drip.tui.widgets.table import Table
+
+NEAR = 30
+"""Rows before the end at which more are wanted."""
+
+
+class PeopleTable(Table):
+    """A line per person; Enter opens them."""
+
+    faces: reactive[tuple[Face, ...]] = reactive(())
+    now: reactive[datetime | None] = reactive(None)
+
+    def __init__(self, zone: tzinfo, *, id: str | None = None) -> None:  # noqa: A002 - the framework's word
+        super().__init__(id=id)
+        self._zone = zone
+
+    def watch_faces(self) -> None:
+        """Draw."""
+        self.show()
+
+    def on_resize(self) -> None:
+        """More or less fits."""
+        self.show()
+
+    def show(self) -> None:
+        """Draw what changed."""
+        if not self.is_mounted or not self.size.width:
+            return
+        wide = self.size.width >= 100
+        names = ["status", "email", "name", "next", "due", "last sent"]
+        names = [name for name in names if wide or name not in ("name", "last sent")]
+        self.show_rows(names, [(str(face.id), self._cells(face, wide)) for face in self.faces])
+
+    @property
+    def face(self) -> Face | None:
+        """Who is under the cursor."""
+        key = self.cursor_key
+        return next((face for face in self.faces if str(face.id) == key), None)
+
+    def _cells(self, face: Face, wide: bool) -> list[Text]:
+        cells = [_status(face), safe(face.email, 44 if wide else 30)]
+        cells += [safe(face.name, 24)] if wide else []
+        cells += [safe(face.next_step or "", 20), self._due(face)]
+        return cells + ([Text(short_moment(face.last_sent_at, self._zone, self._now))] if wide else [])
+
+    def _due(self, face: Face) -> Text:
+        if face.status is SubscriptionStatus.ACTIVE and face.state is DeliveryState.UNKNOWN:
+            return mark("unknown")
+        if face.status is not SubscriptionStatus.ACTIVE or face.next_send_at is None:
+            return Text("")
+        words = due(face.next_send_at, self._now)
+        return mark("deferred", words) if face.state is DeliveryState.DEFERRED else Text(words)
+
+    @property
+    def _now(self) -> datetime:
+        assert self.now is not None  # it is set before any face is
+        return self.now
+
+    @on(DataTable.RowHighlighted)
+    def _near_the_end(self, event: DataTable.RowHighlighted) -> None:
+        if event.cursor_row >= len(self.faces) - NEAR:
+            self.post_message(MorePeopleWanted())
+
+
+def _status(face: Face) -> Text:
+    reason = f" ({face.cancel_reason})" if face.cancel_reason and face.cancel_reason != "manual" else ""
+    return mark(face.status.value, face.status.value + reason)

@@ -1,0 +1,92 @@
+"""A table that is told what to show and redraws only what differs; the cursor stays with its row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+
+Row = tuple[str, list[Text]]
+"""Its key, its cells."""
+
+
+class Table(DataTable[Text]):
+    """Rows with keys. Columns are as wide as what was in them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "Open", tooltip="Open what is under the cursor"),
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+        Binding("g", "scroll_top", "First", show=False),
+        Binding("G", "scroll_bottom", "Last", show=False),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - the framework's word
+        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
+        self._names: list[str] = []
+        self._widths: list[int] = []
+        self._shown: list[Row] = []
+
+    @property
+    def cursor_key(self) -> str | None:
+        """The key of the row under the cursor; None without rows."""
+        if not 0 <= self.cursor_row < len(self._shown):
+            return None
+        return self._shown[self.cursor_row][0]
+
+    def show_rows(self, names: Sequence[str], rows: Iterable[Row]) -> None:
+        """Show these rows under these names. Where they go on as those before, only what differs is drawn."""
+        rows, names = list(rows), list(names)
+        if names != self._names:
+            self._names, self._widths = names, [Text(name).cell_len for name in names]
+            self._rebuild(rows)
+        elif any(old[0] != new[0] for old, new in zip(self._shown, rows, strict=False)) or len(rows) < len(self._shown):
+            self._replace(rows)
+        elif self._grow(rows):
+            self._rebuild(rows)
+        else:
+            self._amend(rows)
+
+    def _amend(self, rows: list[Row]) -> None:
+        for (key, old), (_, new) in zip(self._shown, rows, strict=False):
+            for name, was, cell in zip(self._names, old, new, strict=True):
+                if was != cell or was.style != cell.style:
+                    self.update_cell(key, name, cell)
+        for key, cells in rows[len(self._shown) :]:
+            self.add_row(*cells, key=key)
+        self._shown = rows
+
+    def _rebuild(self, rows: list[Row]) -> None:
+        key, at = self.cursor_key, self.cursor_row
+        self._grow(rows)
+        self.clear(columns=True)
+        for name, width in zip(self._names, self._widths, strict=True):
+            self.add_column(Text(name, "bold"), key=name, width=width)
+        self._fill(rows, key, at)
+
+    def _replace(self, rows: list[Row]) -> None:
+        if self._grow(rows):
+            self._rebuild(rows)
+            return
+        key, at = self.cursor_key, self.cursor_row
+        self.clear()
+        self._fill(rows, key, at)
+
+    def _fill(self, rows: list[Row], key: str | None, at: int) -> None:
+        for row_key, cells in rows:
+            self.add_row(*cells, key=row_key)
+        self._shown = rows
+        keys = [row_key for row_key, _ in rows]
+        place = keys.index(key) if key in keys else min(at, len(keys) - 1)
+        if place > 0:
+            self.move_cursor(row=place, animate=False)
+
+    def _grow(self, rows: list[Row]) -> bool:
+        """Widen the columns to what is in them; whether any was too narrow."""
+        widths = [max([width, *(cells[at].cell_len for _, cells in rows)]) for at, width in enumerate(self._widths)]
+        grown = widths != self._widths
+        self._widths = widths
+        return grown

@@ -1,0 +1,87 @@
+"""The top line: where one is, who is at work, what the time is."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from drip.core.plain import distance
+from drip.tui.marks import safe
+from drip.tui.queries import Glance
+
+PLACES = (("home", "1", "Home"), ("attention", "2", "Attention"), ("files", "3", "Files"))
+
+
+class PlaceTab(Static):
+    """A place to go to with the mouse; the key is beside it."""
+
+    def __init__(self, place: str, key: str, word: str, here: bool) -> None:
+        super().__init__(Text(f" {key} {word} "), classes="-here" if here else "")
+        self._place, self._key, self._word = place, key, word
+
+    def count(self, number: int) -> None:
+        """Show how many things wait there."""
+        self.update(Text(f" {self._key} {self._word}{f' ({number})' if number else ''} "))
+
+    async def on_click(self) -> None:
+        """Go there."""
+        await self.app.run_action(f"app.place('{self._place}')")
+
+
+class TopLine(Horizontal):
+    """One line at the top of every place."""
+
+    glance: reactive[Glance | None] = reactive(None)
+
+    def __init__(self, here: str, project: str, zone: ZoneInfo) -> None:
+        super().__init__()
+        self._here, self._project, self._zone = here, project, zone
+
+    def compose(self) -> ComposeResult:
+        """The name, the tabs, and who is at work."""
+        yield Static(Text(" drip ", "bold"), id="brand")
+        for place, key, word in PLACES:
+            yield PlaceTab(place, key, word, place == self._here)
+        yield Static(id="at-work")
+
+    def on_mount(self) -> None:
+        """Show what is known."""
+        self.watch_glance()
+
+    def on_resize(self) -> None:
+        """More or less fits."""
+        self.watch_glance()
+
+    def watch_glance(self) -> None:
+        """Show who is at work."""
+        if not self.is_mounted:
+            return
+        self.query_one("#at-work", Static).update(self._words())
+        if self.glance is not None:
+            needed = self.glance.state.unknown + self.glance.state.failed + self.glance.backlog.dead
+            self.query(PlaceTab)[1].count(needed)
+
+    def _last(self) -> str:
+        assert self.glance is not None
+        if self.glance.state.last_run_at is None:
+            return ", never run"
+        seen = distance(self.glance.state.last_run_at, self.glance.at)
+        return ", ran just now" if seen == "now" else f", ran {seen}"
+
+    def _words(self) -> Text:
+        name = safe(self._project, 30)
+        if self.glance is None:
+            return name
+        at = self.glance.at.astimezone(self._zone)
+        working = self.glance.at_work
+        who = (
+            Text.assemble(("● ", "green"), f"{working} at work") if working else Text(f"○ nobody at work{self._last()}")
+        )
+        if self.size.width < 100:
+            return Text.assemble(who, f"  {at:%H:%M} ")
+        return Text.assemble(who, "   ", name, f"   {at:%a %H:%M} {self._zone.key} ")
