@@ -290,7 +290,9 @@ def test_variables_are_merged_and_none_removes_one(lab: Lab) -> None:
     assert set_variables(lab, plan="pro", team=None, new=[1]) == {"plan": "pro", "new": [1]}
     assert lab.person(ADA).variables == {"plan": "pro", "new": [1]}
     assert lab.person(ADA).next_send_at == START + DAY
-    assert lab.store.events.entries(limit=10)[-1].data == {"variables": ["new", "plan", "team"]}
+    # what they were is kept with it: a message sent before can be rendered again
+    was = {"new": None, "plan": "free", "team": 3}
+    assert lab.store.events.entries(limit=10)[-1].data == {"variables": ["new", "plan", "team"], "was": was}
 
 
 def test_another_zone_moves_what_a_person_waits_for(lab: Lab) -> None:
