@@ -41,22 +41,32 @@ def apply(
     """Do what `make_plan` says, all or nothing.
 
     Args:
-        agree: asked with the plan before anything is written, outside of the transaction; when what would be done has
-            changed since, it is asked again.
+        agree: asked with the plan before anything is written, outside of the transaction; when more would be done by
+            then, it is asked again.
         progress: told how many people were looked at since it was last called.
 
     Returns:
         What was done; None when it was not agreed to.
     """
+    seen = store.version()
     plan = make_plan(store, settings, incoming, prune=prune, now=now)
     while agree(plan):
         with store.transaction():
-            current = make_plan(store, settings, incoming, prune=prune, now=now)
-            if current == plan:
-                _write(store, settings, plan, incoming, templates, now, origin, progress)
-                return plan
-        plan = current
+            version = store.version()
+            same = version == seen
+            current = plan if same else make_plan(store, settings, incoming, prune=prune, now=now)
+            if not _asks_more(current, plan):
+                _write(store, settings, current, incoming, templates, now, origin, progress)
+                return current
+        seen, plan = version, current
     return None
+
+
+def _asks_more(current: Plan, agreed: Plan) -> bool:
+    """Whether a plan goes beyond what was agreed to. People who get on meanwhile change only how many there are."""
+    if [sequence.edits for sequence in current.sequences] != [sequence.edits for sequence in agreed.sequences]:
+        return True
+    return current.affected > agreed.affected or current.due_now > agreed.due_now
 
 
 def _write(

@@ -8,7 +8,7 @@ from itertools import islice
 
 from drip.core.settings import Settings
 from drip.engine.ports import Store
-from drip.engine.recompute import Move, recompute
+from drip.engine.recompute import Move, keeps_everybody, recompute
 from drip.engine.records import Event, EventType, Reschedule, StoredSequence
 
 CHUNK = 5000
@@ -30,6 +30,8 @@ def move_people(
         stored: as it was saved.
         progress: told how many people were looked at since it was last called.
     """
+    if keeps_everybody(before.sequence, stored.sequence):
+        return
     moves = recompute(store, before, stored.sequence, settings.timezone)
     while chunk := list(islice(moves, CHUNK)):
         _write_moves(store, stored, [move for move in chunk if move.moves], now)

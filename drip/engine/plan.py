@@ -80,6 +80,12 @@ class SequencePlan:
     """For how many a message becomes due at once."""
 
     @property
+    def edits(self) -> tuple[object, ...]:
+        """What happens, without whom it happens to."""
+        steps = tuple(step.edit for step in self.steps)
+        return self.slug, self.kind, self.path, self.changes, steps, self.status, self.drift
+
+    @property
     def empty(self) -> bool:
         """Whether an apply would do nothing to it."""
         nothing = not (self.changes or self.steps or self.status)

@@ -15,7 +15,7 @@ from drip.core.subscription import SubscriptionStatus
 from drip.engine.ports import Store
 from drip.engine.records import Person, StoredSequence
 
-PAGE = 1000
+PAGE = 2000
 """People read at once."""
 
 
@@ -46,12 +46,21 @@ def recompute(store: Store, stored: StoredSequence, after: Sequence, default_zon
     Nothing is written. People whose delivery is being sent or is unknown stay where they are.
     """
     rule = _Rule(stored, after, default_zone)
-    last_id = 0
-    while people := store.subscriptions.page_of_people(stored.id, after=last_id, limit=PAGE):
-        last_id = people[-1].id
-        handled = store.subscriptions.handled([person.id for person in people])
-        for person in people:
-            yield rule.move(person, {stored.keys[step_id] for step_id in handled[person.id]})
+    ids = store.subscriptions.live(stored.id)
+    for start in range(0, len(ids), PAGE):
+        page = ids[start : start + PAGE]
+        people = store.subscriptions.people(page)
+        handled = store.subscriptions.handled(page)
+        for row_id in page:
+            yield rule.move(people[row_id], frozenset(handled[row_id]))
+
+
+def keeps_everybody(before: Sequence, after: Sequence) -> bool:
+    """Whether two versions have the same steps at the same times, so that nobody moves."""
+    same_keys = [step.key for step in before.steps] == [step.key for step in after.steps]
+    return same_keys and all(
+        same_schedule(before, after, old, new) for old, new in zip(before.steps, after.steps, strict=True)
+    )
 
 
 class _Rule:
@@ -65,28 +74,40 @@ class _Rule:
         self._live = {step.key: step for step in after.steps}
         self._order = merge_order(stored.order, [step.key for step in after.steps])
         self._rank = {key: rank for rank, key in enumerate(self._order)}
+        self._places: dict[tuple[int | None, str | None, frozenset[int], bool], tuple[str | None, frozenset[str]]] = {}
         self._kept = {
             step.key
             for step in self._before.steps
             if step.key in self._live and same_schedule(self._before, after, step, self._live[step.key])
         }
 
-    def move(self, person: Person, handled: set[str]) -> Move:
-        last = None if person.last_step_id is None else self._stored.keys[person.last_step_id]
+    def move(self, person: Person, handled: frozenset[int]) -> Move:
         before = None if person.next_step_id is None else self._stored.keys[person.next_step_id]
-        start = -1 if last is None else self._rank[last]
-        ahead = frozenset(key for key in self._live if self._rank[key] > start and key not in handled)
-        if before is not None and self._stays(person, before):
-            # Settled either way, they go on from there: what was put before it is not for them.
-            later = frozenset(key for key in ahead if self._rank[key] > self._rank[before])
-            return Move(person, before, before, person.next_send_at, False, later)
-        now = next_step(self._order, self._live, last=last, handled=handled - {before} if before else handled)
+        stays = before is not None and self._stays(person, before)
+        place = (person.last_step_id, before, handled, stays)
+        if place not in self._places:
+            self._places[place] = self._look_ahead(*place)
+        now, ahead = self._places[place]
+        if stays:
+            return Move(person, before, before, person.next_send_at, False, ahead)
         if now is None:
             completes = bool(self._live) and person.status is not SubscriptionStatus.FAILED
             return Move(person, before, None, None, completes, ahead)
         if now == before and (now in self._kept or not person.follows_schedule):
             return Move(person, before, now, person.next_send_at, False, ahead)
         return Move(person, before, now, self._due(person, now), False, ahead)
+
+    def _look_ahead(
+        self, last_id: int | None, before: str | None, handled: frozenset[int], stays: bool
+    ) -> tuple[str | None, frozenset[str]]:
+        """The next step, and all that are still to come, for everybody at the same place."""
+        last = None if last_id is None else self._stored.keys[last_id]
+        keys = {self._stored.keys[step_id] for step_id in handled}
+        # Who is held at a step goes on from there when it is settled: what was put before it is not for them.
+        behind = before if stays else last
+        start = -1 if behind is None else self._rank[behind]
+        ahead = frozenset(key for key in self._live if self._rank[key] > start and key not in keys)
+        return next_step(self._order, self._live, last=last, handled=keys - {before}), ahead
 
     def _stays(self, person: Person, before: str) -> bool:
         """Held by a delivery in doubt, or failed at a step that is still there."""

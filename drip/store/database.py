@@ -150,6 +150,13 @@ class Database:
             finally:
                 target.close()
 
+    def version(self) -> tuple[int, int]:
+        """Changes with every commit of another connection, and with every change made by this one."""
+        with self.translated():
+            others: int = self.value("PRAGMA data_version")
+            standing: sqlite3.Connection = self.peewee.connection()
+            return others, standing.total_changes
+
     def require_space(self) -> None:
         """Raise DatabaseUnavailable when the disk has under 64 MB left."""
         if self.path is None:

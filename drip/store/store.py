@@ -85,6 +85,10 @@ class Store:
         """A part of a transaction that can fail by itself."""
         return self.database.savepoint()
 
+    def version(self) -> tuple[int, int]:
+        """Another one whenever anything was written to the database, by whomever."""
+        return self.database.version()
+
     def require_space(self) -> None:
         """Raise DatabaseUnavailable when what is sent might not be recorded for want of disk."""
         self.database.require_space()

@@ -463,7 +463,7 @@ def test_what_the_api_made_is_not_missed_and_a_file_of_that_name_takes_it_over(l
 
 def test_what_is_not_agreed_to_is_not_done_and_a_change_in_between_is_asked_again(on_stage: Lab) -> None:
     lab, before = on_stage, places(on_stage)
-    after = [Incoming(Definition(a_sequence(ONE)), "sequences/welcome.yaml")]
+    after = [Incoming(Definition(a_sequence(replace(ONE, delay=DAY))), "sequences/welcome.yaml")]
     rest = {"prune": False, "now": lab.now, "origin": Origin()}
     assert apply(lab.store, lab.settings, after, {}, agree=lambda plan: False, **rest) is None  # type: ignore[arg-type]
     assert places(lab) == before
@@ -478,6 +478,22 @@ def test_what_is_not_agreed_to_is_not_done_and_a_change_in_between_is_asked_agai
     done = apply(lab.store, lab.settings, after, {}, agree=agree, **rest)  # type: ignore[arg-type]
     assert len(asked) == 2
     assert done == asked[1] != asked[0]
+
+
+def test_people_who_get_on_while_the_plan_is_read_are_no_reason_to_ask_again(on_stage: Lab) -> None:
+    lab = on_stage
+    after = [Incoming(Definition(a_sequence(ONE)), "sequences/welcome.yaml")]
+    asked = []
+
+    def agree(plan: object) -> bool:
+        asked.append(plan)
+        people.cancel(lab.store, "welcome", "waiting@example.com", lab.now)
+        return True
+
+    done = apply(*(lab.store, lab.settings, after, {}), agree=agree, prune=False, now=lab.now, origin=Origin())
+    assert done is not None
+    assert len(asked) == 1
+    assert done.affected == 4
 
 
 @pytest.mark.parametrize("method", ["reschedule", "complete", "drop_deferred_passed"])
