@@ -50,8 +50,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with desk:
-            yield
+        with project.store.connected():  # the event loop's own, for the gate
+            async with desk:
+                yield
 
     app = FastAPI(
         title="drip",

@@ -27,8 +27,9 @@ OPEN = "/v1/inbound/"
 """But for these: providers of email prove themselves by their own signature."""
 
 
-MEMORY = 0.1
-"""Seconds that a key which was good is taken as good; a revoked one is refused that much later at the most."""
+MEMORY = 30.0
+"""Seconds after which a key is recognised anew, and its use noted."""
+MOST_KEYS = 1000
 
 
 class Gate:
@@ -38,7 +39,7 @@ class Gate:
         self._app = app
         self._store = store
         self._desk = desk
-        self._memory = _Memory()
+        self._memory = _Memory(store)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401, or hand on."""
@@ -79,19 +80,30 @@ class Gate:
 
 
 class _Memory:
-    """The keys of the last moment, by their hash, so that a burst of requests asks the database once."""
+    """Which key a text was, so that a burst of requests does not wait for another thread each.
 
-    def __init__(self) -> None:
-        self._keys: dict[bytes, tuple[float, Key]] = {}
+    Only that is remembered: whether the key is still good is asked of the database every time, on the event loop's
+    own connection, as a look by the primary key is done sooner than a thread has woken up. It never waits for a lock.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._keys: dict[bytes, tuple[float, str]] = {}
 
     def recall(self, presented: str) -> Key | None:
-        """The key, when it was good a moment ago."""
-        found = self._keys.get(hashlib.sha256(presented.encode()).digest())
-        return found[1] if found is not None and time.monotonic() - found[0] < MEMORY else None
+        """The key, when it was recognised lately and is still good."""
+        found = self._keys.get(_digest(presented))
+        if found is None or time.monotonic() - found[0] > MEMORY:
+            return None
+        key = self._store.keys.get(found[1])
+        return key if key is not None and key.revoked_at is None else None
 
     def keep(self, presented: str, key: Key) -> None:
-        """Remember that a key is good now."""
-        now = time.monotonic()
-        if len(self._keys) >= 100:
-            self._keys = {digest: found for digest, found in self._keys.items() if now - found[0] < MEMORY}
-        self._keys[hashlib.sha256(presented.encode()).digest()] = (now, key)
+        """Remember which key it was."""
+        if len(self._keys) >= MOST_KEYS:
+            self._keys.clear()
+        self._keys[_digest(presented)] = (time.monotonic(), key.id)
+
+
+def _digest(presented: str) -> bytes:
+    return hashlib.sha256(presented.encode()).digest()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from drip.api.errors import ApiError, answer_to, envelope
+from drip.api.errors import ApiError, answer_to
 
 logger = logging.getLogger("drip.api")
 
@@ -107,8 +107,6 @@ def _refusal(scope: Scope) -> ASGIApp | None:
     for name, value in scope["headers"]:
         if name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > LARGEST_BODY):
             return answer_to(_too_large())
-    if b"\0" in scope.get("raw_path", b"") or "\0" in scope["path"]:
-        return envelope(404, "route_not_found", "there is no such path")
     return None
 
 

@@ -16,7 +16,7 @@ from drip.api.context import Api, Responses, api_of
 from drip.api.errors import ApiError
 from drip.api.pages.render import render_missing, render_page
 from drip.core.settings import UnsubscribeScope
-from drip.engine.unsubscribe import Consent, Holder, opt_out, read_holder, undo
+from drip.engine.unsubscribe import Holder, opt_out, read_holder, undo
 
 router = APIRouter(prefix="/u", tags=["unsubscribe"])
 
@@ -56,22 +56,22 @@ async def unsubscribe(request: Request, token: Token) -> Response:
     scope, wants_undo = _scope(fields.get("scope")), fields.get("action") == "undo"
     one_click = scope is None and not wants_undo
 
-    def work() -> Holder | None:
-        holder = read_holder(api.store, api.settings, token)
+    def work() -> tuple[Holder | None, bool]:
+        holder, undone = read_holder(api.store, api.settings, token), False
         if holder is None:
-            return None
+            return None, False
         if wants_undo:
-            undo(api.store, api.settings, holder, api.clock())
+            undone = undo(api.store, api.settings, holder, api.clock())
         elif scope is not None or one_click:
             opt_out(api.store, holder, scope or api.settings.unsubscribe_scope, api.clock())
-        return read_holder(api.store, api.settings, token)
+        return read_holder(api.store, api.settings, token), undone
 
-    after = await api.desk.write(work)
+    after, undone = await api.desk.write(work)
     if after is None:
         return _missing(request)
     if one_click:
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
-    return _page(api, request, after, undone=wants_undo and after.consent is Consent.GIVEN)
+    return _page(api, request, after, undone=undone)
 
 
 async def _fields(request: Request) -> dict[str, str]:
