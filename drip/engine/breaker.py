@@ -45,14 +45,18 @@ class Breaker:
 
     def _open(self, refused: Sequence[int], looked_at: int, now: datetime) -> None:
         self.is_open = True
+        if refused:
+            self._put_back(refused, now)
+        data = {"refused": len(refused), "of": looked_at}
+        self._store.events.append([Event(EventType.BREAKER, now, data=data)])
+
+    def _put_back(self, refused: Sequence[int], now: datetime) -> None:
         self._store.claims.excuse(refused, now)
         for email, added_at in self._store.suppressions.remove_made_by(refused):
             welcome_back(self._store, email, now)
             contact = self._store.contacts.by_email(email)
             if contact is not None:
                 self._reinstate(contact.id, added_at, now)
-        data = {"refused": len(refused), "of": looked_at}
-        self._store.events.append([Event(EventType.BREAKER, now, data=data)])
 
     def _reinstate(self, contact_id: int, cancelled_at: datetime, now: datetime) -> None:
         for person in self._store.subscriptions.cancelled_at(contact_id, CancelReason.BOUNCED, cancelled_at):

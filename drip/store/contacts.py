@@ -186,7 +186,9 @@ class Suppressions:
     def remove_made_by(self, delivery_ids: Sequence[int]) -> list[tuple[str, datetime]]:
         """Remove the entries that these refusals made: (address, when it was added) of each."""
         rows = self._database.rows(
-            f"DELETE FROM suppression WHERE reason = 'bounce' AND delivery_id IN ({marks(len(delivery_ids))})"
+            "DELETE FROM suppression WHERE reason = 'bounce' AND (email_key, delivery_id) IN ("
+            " SELECT c.email_key, d.id FROM delivery d JOIN subscription s ON s.id = d.subscription_id"
+            f" JOIN contact c ON c.id = s.contact_id WHERE d.id IN ({marks(len(delivery_ids))}))"
             " RETURNING email, added_at",
             *delivery_ids,
         )

@@ -39,6 +39,8 @@ class Subscriptions:
         self, sequence_id: int, contact_ids: Sequence[int]
     ) -> dict[int, tuple[int, SubscriptionStatus, CancelReason | None]]:
         """The standing subscription of each contact that has one in the sequence: (id, status, reason)."""
+        if not contact_ids:
+            return {}
         rows = self._database.rows(
             "SELECT contact_id, id, status, cancel_reason FROM subscription"
             f" WHERE replaced = 0 AND sequence_id = ? AND contact_id IN ({marks(len(contact_ids))})",

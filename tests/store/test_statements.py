@@ -1,0 +1,126 @@
+"""A pass costs what is due, not what exists: no statement of it looks through a whole table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drip.core.delivery import Outcome, OutcomeKind
+from drip.core.settings import Limits, Rate
+from tests.lab import DAY, HOUR, Lab, a_sequence, a_step, accept, open_lab
+
+GROWING = ("subscription", "delivery", "contact", "event", "suppression", "webhook_delivery")
+"""Tables that may have a million rows. `sequence`, `step`, `worker`, `meta` and templates stay small."""
+
+
+class Recorder:
+    """Every statement that is executed, with a plan of each kind."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._execute: Callable[..., Any] = lab.store.database.peewee.execute_sql
+        self.seen: dict[str, tuple[Any, ...]] = {}
+
+    def __call__(self, sql: str, params: Any = None, *rest: Any, **named: Any) -> Any:
+        if sql.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
+            self.seen.setdefault(re.sub(r"\?(, ?\?)+", "?", sql), (sql, tuple(params or ())))
+        return self._execute(sql, params, *rest, **named)
+
+    def install(self, patched: pytest.MonkeyPatch) -> None:
+        patched.setattr(self._lab.store.database.peewee, "execute_sql", self)
+        run_many = self._lab.store.database.run_many
+
+        def record_many(sql: str, rows: Any) -> None:
+            many = list(rows)
+            if many:
+                self.seen.setdefault(sql, (sql, tuple(many[0])))
+            run_many(sql, many)
+
+        patched.setattr(self._lab.store.database, "run_many", record_many)
+
+    def scans(self) -> list[str]:
+        """The statements that look through a growing table, with how."""
+        found = []
+        for sql, params in self.seen.values():
+            for row in self._lab.store.database.peewee.connection().execute(f"EXPLAIN QUERY PLAN {sql}", params):
+                # `SCAN s USING INDEX` is a look through a whole index: as bad as the table
+                scanned = re.match(r"SCAN (\w+)", row[3])
+                if scanned and self._table(sql, scanned[1]) in GROWING:
+                    found.append(f"{row[3]}: {' '.join(sql.split())}")
+        return found
+
+    @staticmethod
+    def _table(sql: str, name: str) -> str:
+        aliased = re.search(rf"(?:FROM|JOIN|UPDATE|INTO)\s+(\w+)\s+(?:AS\s+)?{name}\b", sql, re.IGNORECASE)
+        return aliased[1] if aliased else name
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Iterator[Lab]:
+    limits = Limits(rate=Rate(100_000, HOUR), per_day=100_000, per_domain={"example.com": Rate(100_000, HOUR)})
+    with open_lab(tmp_path, limits=limits) as lab:
+        for slug in ("welcome", "other"):
+            lab.apply(*(a_sequence(a_step("one"), a_step("two", "1d"), id=name) for name in ("other", "welcome")))
+            for number in range(300):
+                lab.subscribe(f"p{number}@example.com", slug)
+        lab.tick(limit=100)
+        lab.store.database.run("ANALYZE")
+        yield lab
+
+
+def test_a_pass_looks_through_no_growing_table(crowd: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = list(OutcomeKind)
+    kinds.remove(OutcomeKind.MISCONFIGURED)
+
+    def script(envelope: Any, content: bytes) -> Outcome:
+        if len(crowd.facts) > 500:
+            return accept(envelope, content)
+        return Outcome(kinds[len(crowd.facts) % len(kinds)], 450, "4.0.0", "no")
+
+    recorder = Recorder(crowd)
+    with monkeypatch.context() as patched:
+        recorder.install(patched)
+        crowd.transport.script = script
+        crowd.processes.all_gone = True
+        dead = crowd.store.claims.register("elsewhere", 1, "1", crowd.now, crowd.now)
+        with crowd.store.transaction():
+            crowd.store.claims.claim(dead, crowd.now, 5)
+        for _ in range(40):
+            crowd.move("1h")
+            crowd.tick()
+        crowd.move("2d")
+        crowd.tick()
+        assert len(recorder.seen) > 25
+    assert recorder.scans() == [], "\n".join(recorder.scans())
+
+
+def test_subscribing_and_changing_one_person_looks_through_no_growing_table(
+    crowd: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from drip.core.subscription import SuppressionReason
+    from drip.engine import people
+    from drip.engine.suppress import suppress
+
+    recorder = Recorder(crowd)
+    with monkeypatch.context() as patched:
+        recorder.install(patched)
+        crowd.subscribe("new@example.com", variables={"plan": "pro"})
+        for action in (people.pause, people.cancel):
+            action(crowd.store, "welcome", "new@example.com", crowd.now)
+        people.pause(crowd.store, "welcome", "p9@example.com", crowd.now)
+        people.resume(crowd.store, crowd.settings, "welcome", "p9@example.com", crowd.now + DAY)
+        suppress(crowd.store, "p8@example.com", SuppressionReason.UNSUBSCRIBED, crowd.now)
+        crowd.store.overview.subscription(3)
+    assert recorder.scans() == [], "\n".join(recorder.scans())
+
+
+def test_the_check_finds_a_statement_that_does(crowd: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(crowd)
+    with monkeypatch.context() as patched:
+        recorder.install(patched)
+        crowd.store.database.rows("SELECT s.id FROM subscription s WHERE s.updated_at > ?", 0)
+    assert recorder.scans() == ["SCAN s: SELECT s.id FROM subscription s WHERE s.updated_at > ?"]
