@@ -160,12 +160,9 @@ def _path(place: Sequence[str | int]) -> str:
 
 def _methods(request: Request) -> set[str]:
     """All methods that a path takes, over all its routes."""
-    found: set[str] = set()
-    for route in request.app.state.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            found |= route.methods
-    return found or {"GET"}
+    routes = request.app.state.routes
+    path = next((route.path for route in routes if route.matches(request.scope)[0] is not Match.NONE), None)
+    return {method for route in routes if route.path == path for method in route.methods} or {"GET"}
 
 
 def _words(error: DripError) -> str:

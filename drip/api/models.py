@@ -25,8 +25,9 @@ from drip.files import values
 LARGEST_ID = 2**63 - 1
 MOST_SUBSCRIBERS = 1000
 
-_LOCAL = r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*"
-_DOMAIN = r"([A-Za-z0-9]+(-[A-Za-z0-9]+)*\.)+[A-Za-z]{2,20}"
+# The addresses that people have; some that a pattern could hardly describe are accepted too.
+_LOCAL = r"[A-Za-z0-9_+-]{1,25}(\.[A-Za-z0-9_+-]{1,12}){0,3}"
+_DOMAIN = r"([A-Za-z0-9]{1,28}(-[A-Za-z0-9]{1,14}){0,2}\.){1,3}[A-Za-z]{2,10}"
 _SOME_EMAIL = f"{_LOCAL}@{_DOMAIN}"
 # Every ISO 8601 moment since 1971 with an offset; a 29 February is accepted too, but that a pattern can't say.
 _MOMENT = (
@@ -41,6 +42,11 @@ def _moment(value: Any) -> datetime:
     if not isinstance(value, str):
         raise ValueError("a time is text: 2026-03-27T09:30:00Z")
     return parse_moment(value)
+
+
+def _whole(value: Any) -> Any:
+    """To JSON Schema 2.0 is an integer too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _variables(variables: dict[str, Any]) -> dict[str, Any]:
@@ -60,10 +66,9 @@ _VALUE = {
     "anyOf": [
         {"type": "null"},
         {"type": "boolean"},
-        {"type": "integer", "minimum": -LARGEST_NUMBER, "maximum": LARGEST_NUMBER},
         {"type": "number", "minimum": -LARGEST_NUMBER, "maximum": LARGEST_NUMBER},
         {"type": "string", "pattern": "^[^\\u0000]*$"},
-        {"type": "array", "items": {}, "maxItems": 1000},
+        {"type": "array"},
         {"type": "object"},
     ]
 }
@@ -79,7 +84,9 @@ Email = Annotated[
 ReplyTo = Annotated[
     Address,
     BeforeValidator(_address),
-    WithJsonSchema({"type": "string", "maxLength": 500, "pattern": f"^({_SOME_EMAIL}|[A-Za-z ]+<{_SOME_EMAIL}>)$"}),
+    WithJsonSchema(
+        {"type": "string", "maxLength": 500, "pattern": f"^({_SOME_EMAIL}|[A-Za-z ]{1, 100}<{_SOME_EMAIL}>)$"}
+    ),
 ]
 Moment = Annotated[
     datetime,
@@ -111,8 +118,8 @@ PersonName = Annotated[str, Field(max_length=200)]
 Subject = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*[^\s\x00-\x1f\x7f-\x9f][^\x00]*$")]
 Words = Annotated[str, Field(min_length=1, max_length=65_536, pattern=r"^[^\x00]*$")]
 Reference = Annotated[str, Field(min_length=1, max_length=200)]
-Position = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
-Seconds = Annotated[int, Field(strict=True, ge=0, le=int(LONGEST.total_seconds()))]
+Position = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=1, le=1_000_000)]
+Seconds = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=int(LONGEST.total_seconds()))]
 
 
 def unset() -> Any:
@@ -297,9 +304,18 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
 
 
+_URL = {
+    "type": "string",
+    "maxLength": 2000,
+    "pattern": r"^https://([a-z0-9]{1,30}\.){1,3}[a-z]{2,10}(/[A-Za-z0-9._-]{1,50}){0,5}/?$",
+    "examples": ["https://app.example.com/hooks"],
+}
+_SECRET = {"type": "string", "maxLength": 200, "pattern": "^whsec_([A-Za-z0-9+/]{4}){8,16}$"}
+
+
 class KeyPatch(Body):
     """What is to change of a key."""
 
-    webhook_url: Annotated[str | None, Field(max_length=2000, description="null: none any more")] = None
-    webhook_secret: Annotated[str | None, Field(max_length=200, description="`whsec_` and base64")] = None
+    webhook_url: Annotated[str, WithJsonSchema(_URL)] | None = None
+    webhook_secret: Annotated[str, WithJsonSchema(_SECRET)] | None = None
     label: Name = Field(default_factory=unset)

@@ -11,8 +11,8 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 """What templates can name."""
 DEEPEST = 20
 """Lists and objects inside of each other."""
-LARGEST_NUMBER = 2**63 - 1
-"""SQLite's integers end there."""
+LARGEST_NUMBER = 2**63 - 1024
+"""The largest that is the same number to all who read JSON: SQLite's integers end there, and doubles skip the rest."""
 
 
 def check_name(name: str) -> str:
