@@ -12,6 +12,7 @@ import time
 from email.message import EmailMessage
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ def received(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[float, byte
         return [(line["time"] - started, (spool / f"{line['sha256']}.eml").read_bytes()) for line in taken]
 
 
-def messages(log: Path) -> list[dict[str, object]]:
+def messages(log: Path) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, log.read_text().splitlines()) if line["event"] == "message"]
 
 
