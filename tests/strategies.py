@@ -29,7 +29,8 @@ ZONES = sorted(name for name in available_timezones() if not name.startswith(("E
 
 zones = st.sampled_from(ZONES).map(ZoneInfo)
 clock_times = st.times(max_value=time(23, 59)).map(lambda clock: clock.replace(second=0, microsecond=0))
-moments = st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)).map(
+# hypothesis takes naive bounds and adds the zone
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 )
 durations = st.integers(0, int(LONGEST.total_seconds())).map(lambda seconds: timedelta(seconds=seconds))

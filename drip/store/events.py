@@ -85,8 +85,8 @@ class Events:
             *(number, *kinds, limit),
         )
         return [
-            (row_id, Event(EventType(kind), from_milliseconds(at), sequence, subscription, step, json.loads(data) if data else None))
-            for row_id, kind, at, sequence, subscription, step, data in rows
+            (row_id, Event(EventType(kind), from_milliseconds(at), *where, json.loads(data) if data else None))
+            for row_id, kind, at, *where, data in rows
         ]
 
     def entries(

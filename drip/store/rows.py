@@ -9,7 +9,6 @@ from typing import Any
 
 from drip.core.moments import from_milliseconds, to_milliseconds
 
-
 # `json.dumps` with arguments makes an encoder for every call.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.settings import Settings
-from drip.store.budgets import Budgets
 from drip.store.agenda import Agenda
+from drip.store.budgets import Budgets
 from drip.store.claims import Claims
 from drip.store.contacts import Contacts, Suppressions
 from drip.store.database import Database
@@ -21,8 +21,8 @@ from drip.store.deliveries import Deliveries
 from drip.store.endpoints import Endpoints
 from drip.store.erasure import Erasure
 from drip.store.events import Events
-from drip.store.letters import Letters
 from drip.store.keys import Keys
+from drip.store.letters import Letters
 from drip.store.migrate import ensure_schema, open_patiently
 from drip.store.overview import Overview
 from drip.store.sequences import Sequences
