@@ -85,8 +85,11 @@ class Events:
             *(number, *kinds, limit),
         )
         return [
-            (row_id, Event(EventType(kind), from_milliseconds(at), *where, json.loads(data) if data else None))
-            for row_id, kind, at, *where, data in rows
+            (
+                row[0],
+                Event(EventType(row[1]), from_milliseconds(row[2]), *row[3:6], json.loads(row[6]) if row[6] else None),
+            )
+            for row in rows
         ]
 
     def entries(
