@@ -84,13 +84,7 @@ class Events:
             f" WHERE id > ? AND type IN ({','.join('?' * len(kinds))}) ORDER BY id LIMIT ?",
             *(number, *kinds, limit),
         )
-        return [
-            (
-                row[0],
-                Event(EventType(row[1]), from_milliseconds(row[2]), *row[3:6], json.loads(row[6]) if row[6] else None),
-            )
-            for row in rows
-        ]
+        return [(row[0], _event(row)) for row in rows]
 
     def entries(
         self,
@@ -147,3 +141,9 @@ class Events:
             for number, kind, at, slug, email, key, data in rows
         ]
         return entries[::-1] if newest else entries
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    _, kind, at, sequence_id, subscription_id, step_id, data = row
+    known = json.loads(data) if data else None
+    return Event(EventType(kind), from_milliseconds(at), sequence_id, subscription_id, step_id, known)
