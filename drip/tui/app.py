@@ -1,4 +1,7 @@
-"""The app: its places, its keys, and what all places need of it."""
+"""The app: its places, its keys, and what all places need of it.
+
+Only home is imported before it is painted; the rest follows in a thread.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
@@ -16,21 +21,16 @@ from textual.theme import Theme
 from drip.core.plain import clean
 from drip.errors import DripError
 from drip.project import Project
-from drip.tui.commands import GoTo, commands_of
-from drip.tui.dialogs.confirm import Confirm
-from drip.tui.doing import Doing
 from drip.tui.engine_room import EngineRoom
 from drip.tui.queries import Desk, Glance
-from drip.tui.screens.attention import AttentionScreen
-from drip.tui.screens.files import FilesScreen
-from drip.tui.screens.help import HelpScreen
 from drip.tui.screens.home import HomeScreen
-from drip.tui.screens.person import PersonScreen
 from drip.tui.screens.place import Place
-from drip.tui.screens.sequence import SequenceScreen
 
 if TYPE_CHECKING:
+    from textual.command import Provider
+
     from drip.engine.apply import Origin
+    from drip.tui.doing import Doing
 
 DARK = Theme(
     name="drip-dark",
@@ -62,8 +62,38 @@ LIGHT = Theme(
     dark=False,
     variables={"block-cursor-text-style": "none", "footer-key-foreground": "#af5f00"},
 )
+LATER = (
+    "screens.attention",
+    "screens.files",
+    "screens.help",
+    "screens.person",
+    "screens.sequence",
+    "doing",
+    "commands",
+)
+"""Modules of this package that the first paint does without."""
+HEAVY = ("drip.render.compile", "rich.syntax", "drip.engine.subscribe", "drip.engine.people", "drip.files.sequences")
+"""What the first use of a place would wait for."""
 CADENCE = 1.0
 """Seconds between two looks at the database."""
+
+
+def _attention() -> Screen[None]:
+    from drip.tui.screens.attention import AttentionScreen
+
+    return AttentionScreen()
+
+
+def _files() -> Screen[None]:
+    from drip.tui.screens.files import FilesScreen
+
+    return FilesScreen()
+
+
+def _go_to() -> type[Provider]:
+    from drip.tui.commands import GoTo
+
+    return GoTo
 
 
 class Dashboard(App[None]):
@@ -73,11 +103,11 @@ class Dashboard(App[None]):
     CSS_PATH = "app.tcss"
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
         "home": HomeScreen,
-        "attention": AttentionScreen,
-        "files": FilesScreen,
+        "attention": _attention,
+        "files": _files,
     }
     DEFAULT_MODE = "home"
-    COMMANDS = App.COMMANDS | {GoTo}
+    COMMANDS = App.COMMANDS | {_go_to}
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "place('home')", "Home", show=False, tooltip="Sequences, the state of the whole, the log"),
@@ -107,7 +137,7 @@ class Dashboard(App[None]):
         """
         super().__init__()
         self.desk = Desk(project, clock)
-        self.doing = Doing(self.desk, origin)
+        self._origin = origin
         self.cadence = cadence
         self.glance: Glance | None = None
         self.engine_room = EngineRoom(project, clock, self._trouble) if run else None
@@ -115,6 +145,13 @@ class Dashboard(App[None]):
         self.register_theme(LIGHT)
         wanted = os.environ.get("TEXTUAL_THEME", DARK.name)
         self.theme = wanted if wanted in self.available_themes else DARK.name
+
+    @cached_property
+    def doing(self) -> Doing:
+        """What can be done."""
+        from drip.tui.doing import Doing
+
+        return Doing(self.desk, self._origin)
 
     async def on_mount(self) -> None:
         """Start the worker; end politely when told to."""
@@ -124,8 +161,13 @@ class Dashboard(App[None]):
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGTERM, self.exit)
             loop.add_signal_handler(signal.SIGHUP, self.exit)
+        self.call_after_refresh(self._load_the_rest)
         if self.engine_room is not None:
             self.engine_room.start()
+
+    def _load_the_rest(self) -> None:
+        names = [*(f"drip.tui.{name}" for name in LATER), *HEAVY]
+        self.run_worker(lambda: [import_module(name) for name in names], thread=True, group="imports")
 
     def tell(self, words: str) -> None:
         """Say that something was done."""
@@ -149,10 +191,14 @@ class Dashboard(App[None]):
 
     def show_sequence(self, slug: str) -> None:
         """Open a sequence."""
+        from drip.tui.screens.sequence import SequenceScreen
+
         self.push_screen(SequenceScreen(slug))
 
     def show_person(self, slug: str, email: str) -> None:
         """Open a person in a sequence."""
+        from drip.tui.screens.person import PersonScreen
+
         self.push_screen(PersonScreen(slug, email))
 
     def back(self) -> None:
@@ -173,6 +219,8 @@ class Dashboard(App[None]):
 
     def action_help(self) -> None:
         """The keys of the place."""
+        from drip.tui.screens.help import HelpScreen
+
         if isinstance(self.screen, Place):
             self.push_screen(HelpScreen(self.screen))
 
@@ -181,9 +229,13 @@ class Dashboard(App[None]):
         if self.engine_room is None:
             self.exit()
             return
+        from drip.tui.dialogs.confirm import Confirm
+
         words = "The worker inside finishes the messages in hand and stops. Nothing is sent until another runs."
         self.push_screen(Confirm("Stop sending and quit?", words, "Quit"), lambda yes: self.exit() if yes else None)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every key of the place, by its name."""
+        from drip.tui.commands import commands_of
+
         yield from commands_of(screen)

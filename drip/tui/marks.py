@@ -44,7 +44,7 @@ LONGEST = 10_000
 def mark(state: str, word: str | None = None) -> Text:
     """`● active`; the word is the state's own unless another is given."""
     glyph, colour = MARKS.get(state, ("·", "default"))
-    return Text(f"{glyph} ", colour).append(word if word is not None else state, "default")
+    return Text.assemble((glyph, colour), " ", word if word is not None else state)
 
 
 def safe(text: object, width: int | None = None) -> Text:

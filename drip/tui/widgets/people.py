@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.widgets import DataTable
 
 from drip.core.delivery import DeliveryState
-from drip.core.subscription import SubscriptionStatus
+from drip.core.subscription import CancelReason, SubscriptionStatus
 from drip.store.board import Face
 from drip.tui.marks import due, mark, safe, short_moment
 from drip.tui.messages import MorePeopleWanted
@@ -79,5 +79,5 @@ class PeopleTable(Table):
 
 
 def _status(face: Face) -> Text:
-    reason = f" ({face.cancel_reason})" if face.cancel_reason and face.cancel_reason != "manual" else ""
-    return mark(face.status.value, face.status.value + reason)
+    by_hand = face.cancel_reason in (None, CancelReason.MANUAL)
+    return mark(face.status.value, None if by_hand else face.cancel_reason)

@@ -58,7 +58,7 @@ class Past(_Told):
 
     def told(self, story: Story) -> Grid:
         """A line per event."""
-        table = Grid.grid(padding=(0, 2))
+        table = _columns()
         for entry in story.past:
             at = Text(moment(entry.at, story.local), "dim", no_wrap=True)
             table.add_row(at, mark(short(entry.type)), Text.assemble(*_event(entry, story)))
@@ -76,10 +76,19 @@ class ToCome(_Told):
         """A line per step."""
         if not story.coming:
             return _only("nothing is to come")
-        table, now = Grid.grid(padding=(0, 2)), self._clock()
+        table, now = _columns(), self._clock()
         for one in story.coming:
             table.add_row(*_step(one, story, now))
         return table
+
+
+def _columns() -> Grid:
+    """When, what, and the words, which alone may be broken."""
+    table = Grid.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, min_width=20)
+    table.add_column(no_wrap=True, min_width=12)
+    table.add_column(overflow="fold")
+    return table
 
 
 def _facts(story: Story, now: datetime) -> Iterator[tuple[str, Text]]:

@@ -67,7 +67,7 @@ class TroubleTable(Table):
         self.display = bool(self.items)
         if not self.is_mounted or not self.size.width:
             return
-        wide = self.size.width >= 100
+        wide = self.size.width >= 140
         names = ["state", "what", "where", "why", *(["when"] if wide else []), "cure"]
         self.show_rows(names, [(item.key, self._cells(item, wide)) for item in self.items])
 
@@ -80,8 +80,9 @@ class TroubleTable(Table):
     def _cells(self, item: Item, wide: bool) -> list[Text]:
         what, where, why, when = _line(item, self._clock(), self._zone)
         state = mark(_state(item))
-        room = self.size.width - 62 if wide else 14
-        cells = [state, safe(what, 32 if wide else 20), safe(where, 24 if wide else 14), safe(why, max(room - 40, 14))]
+        narrow = self.size.width < 100
+        room = self.size.width - (104 if wide else 76 if narrow else 92)
+        cells = [state, safe(what, 20 if narrow else 30), safe(where, 14 if narrow else 20), safe(why, max(room, 12))]
         return [*cells, *([Text(when, "dim")] if wide else []), Text(item.cure, "bold")]
 
 
