@@ -305,8 +305,11 @@ class Ledger:
 
     def _given_back(self, case: _Case, reason: Reason, outcome: Outcome) -> Fact:
         """Not sent, and no attempt is used up: the person is as they were."""
-        if case.marked:
-            self._put(case, DeliveryState.DEFERRED, reason, attempts=case.claim.attempts, outcome=outcome)
+        claim = case.claim
+        if case.marked and not case.waits:
+            return self._failed(case, reason, outcome, attempts=claim.attempts)
+        if case.marked and self._put(case, DeliveryState.DEFERRED, reason, attempts=claim.attempts, outcome=outcome):
+            self._onward.stay(case.person, claim.step_id, claim.number, claim.due_at, case.at)
         return self._fact(case, "released", reason if reason is Reason.BREAKER else "", outcome.text)
 
     def _go_on(self, case: _Case, *, sent_at: datetime | None) -> bool:

@@ -58,11 +58,17 @@ class Onward:
 
     def wait(self, person: Person, step_id: int, number: int, until: datetime, now: datetime) -> None:
         """Let a person wait at their step; when it was removed meanwhile, they go on to the next."""
-        stored = self._stored(person)
-        if stored.sequence.step(stored.keys[step_id]) is None:
+        if self._is_removed(person, step_id):
             self.step_over(person, step_id, number, now)
         else:
             self._store.claims.postpone(person.id, step_id, number, until, now)
+
+    def stay(self, person: Person, step_id: int, number: int, due_at: datetime, now: datetime) -> None:
+        """Let a person be as they were when they were claimed, as nothing came of it; also after a sweep."""
+        if self._is_removed(person, step_id):
+            self.step_over(person, step_id, number, now)
+        else:
+            self._store.claims.restore_time(person.id, step_id, number, due_at)
 
     def step_over(self, person: Person, step_id: int, number: int, now: datetime) -> bool:
         """Move a person on from a step that was removed, counted from the same base; whether that completes."""
@@ -152,6 +158,10 @@ class Onward:
         local = subscriber_zone(person.timezone, stored.sequence, self._settings.timezone)
         found = upcoming(stored.sequence, stored.order, progress, local)
         return (None, None) if found is None else (stored.ids[found[0].key], found[1])
+
+    def _is_removed(self, person: Person, step_id: int) -> bool:
+        stored = self._stored(person)
+        return stored.sequence.step(stored.keys[step_id]) is None
 
     def _last(self, person: Person) -> str | None:
         return None if person.last_step_id is None else self._stored(person).keys[person.last_step_id]

@@ -300,6 +300,14 @@ class Claims:
             [(claim.subscription_id, worker_id) for claim in claims],
         )
 
+    def restore_time(self, subscription_id: int, step_id: int, claim: int, due_at: datetime) -> None:
+        """Let a person who was held for a decision be due as they were when they were claimed."""
+        self._database.run(
+            "UPDATE subscription SET next_send_at = ?"
+            " WHERE id = ? AND claim = ? AND next_step_id = ? AND next_send_at IS NULL",
+            *(ms(due_at), subscription_id, claim, step_id),
+        )
+
     def count_down(self, claim: Claim) -> None:
         """Remember that a connection died on this person's message; the others go first from now on."""
         self._database.run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from drip.core.delivery import Outcome
+from drip.core.delivery import Outcome, OutcomeKind
 from drip.engine.ports import Envelope
 from tests.lab import Lab, RecordingTransport
 
@@ -19,13 +19,14 @@ class LateTransport(RecordingTransport):
         self.after_mark: Callable[[], None] = lambda: None
 
     def send(self, envelope: Envelope, content: bytes, mark: Callable[[], bool]) -> Outcome:
-        def then() -> bool:
-            marked = mark()
-            if marked:
-                self.after_mark()
-            return marked
-
-        return super().send(envelope, content, then)
+        self.before_mark()
+        if not mark():
+            return Outcome(OutcomeKind.NOT_MARKED)
+        self.after_mark()
+        outcome = self.script(envelope, content)
+        if outcome.kind is OutcomeKind.SENT:
+            self.sent.append((envelope, content))
+        return outcome
 
 
 def once_marked(lab: Lab, action: Callable[[], object]) -> LateTransport:

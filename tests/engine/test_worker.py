@@ -219,8 +219,9 @@ def test_a_bug_in_the_transport_reaches_the_caller_and_the_claims_come_back(lab:
     def fail(*args: object) -> Outcome:
         raise Bug("in the transport")
 
-    once_marked(lab, fail)
-    if not marked:
+    if marked:
+        once_marked(lab, fail)
+    else:
         lab.transport.script = fail
     with pytest.raises(Bug) as bug, lab.worker() as worker:
         worker.run_once()
@@ -357,11 +358,10 @@ def test_a_busy_database_at_the_record_is_tried_until_it_lands(hasty: Lab) -> No
     crowd(hasty, 5)
     other = Holder(hasty)
     once_marked(hasty, lambda: other.take(0.7))
-    report = hasty.tick()
-    # who had to wait for the lock with a claim in hand gave it back
-    assert report.trouble is not None
-    assert report.counts["sent"] == 1
-    assert hasty.tick().counts["sent"] == 4
+    # who wants to mark meanwhile waits, or is refused and gives the claim back
+    sent = hasty.tick().counts["sent"]
+    assert sent >= 1
+    assert sent + hasty.tick().counts["sent"] == 5
     assert hasty.store.deliveries.unknown() == []
     other.release()
 
