@@ -17,6 +17,7 @@ from drip.api.context import Api
 from drip.api.desk import Desk
 from drip.api.frame import Frame
 from drip.api.metrics import Metrics
+from drip.api.models import VALUE
 from drip.api.routes import (
     contacts,
     events,
@@ -81,7 +82,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, summary=app.summary, routes=app.routes, description=_ABOUT
         )
-        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        document["components"]["schemas"]["Value"] = VALUE
+        schemes = document["components"].setdefault("securitySchemes", {})
         schemes["key"] = {"type": "http", "scheme": "bearer", "description": "A key of `drip keys create`."}
         for path, operations in document["paths"].items():
             for operation in operations.values():

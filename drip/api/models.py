@@ -52,8 +52,23 @@ def _whole(value: Any) -> Any:
 def _variables(variables: dict[str, Any]) -> dict[str, Any]:
     for name, value in variables.items():
         check_name(name)
-        check_value(value)
+        if not isinstance(value, str) or "\0" in value:
+            _check(value)
     return variables
+
+
+def _check(value: Any) -> None:
+    """As the store can keep it, and with floats in the bounds of integers: in JSON they are one."""
+    check_value(value)
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case float() as number if abs(number) > LARGEST_NUMBER:
+                raise ValueError("a number is too large")
+            case list() as items:
+                waiting += items
+            case dict() as items:
+                waiting += items.values()
 
 
 def _address(text: Any) -> Address:
@@ -62,16 +77,22 @@ def _address(text: Any) -> Address:
     return parse_address(text)
 
 
-_VALUE = {
+VALUE: JsonDict = {
+    "title": "A value of a variable",
     "anyOf": [
         {"type": "null"},
         {"type": "boolean"},
         {"type": "number", "minimum": -LARGEST_NUMBER, "maximum": LARGEST_NUMBER},
         {"type": "string", "pattern": "^[^\\u0000]*$"},
-        {"type": "array"},
-        {"type": "object"},
-    ]
+        {"type": "array", "items": {"$ref": "#/components/schemas/Value"}},
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^[^\\u0000]*$"},
+            "additionalProperties": {"$ref": "#/components/schemas/Value"},
+        },
+    ],
 }
+"""The component `Value` of the document; it is in itself, which pydantic has no words for."""
 
 Email = Annotated[
     str,
@@ -100,7 +121,7 @@ Variables = Annotated[
         {
             "type": "object",
             "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$"},
-            "additionalProperties": _VALUE,
+            "additionalProperties": {"$ref": "#/components/schemas/Value"},
             "examples": [{"plan": "pro"}],
         }
     ),
@@ -118,8 +139,8 @@ PersonName = Annotated[str, Field(max_length=200)]
 Subject = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*[^\s\x00-\x1f\x7f-\x9f][^\x00]*$")]
 Words = Annotated[str, Field(min_length=1, max_length=65_536, pattern=r"^[^\x00]*$")]
 Reference = Annotated[str, Field(min_length=1, max_length=200)]
-Position = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=1, le=1_000_000)]
-Seconds = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=int(LONGEST.total_seconds()))]
+Position = Annotated[int, Field(strict=True, ge=1, le=1_000_000), BeforeValidator(_whole)]
+Seconds = Annotated[int, Field(strict=True, ge=0, le=int(LONGEST.total_seconds())), BeforeValidator(_whole)]
 
 
 def unset() -> Any:

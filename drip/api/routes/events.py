@@ -25,7 +25,11 @@ _LIST = f"^({_ONE}(,{_ONE}){{0,9}})?$"
 async def list_events(
     request: Request,
     after: Annotated[
-        str, Query(description="The id of the last event seen.", pattern="^(evt_[0-9A-HJKMNP-TV-Z]{26})?$")
+        str,
+        Query(
+            description="The id of the last event seen.",
+            pattern="^(evt_[0-9A-HJKMNP-TV-Z]{10}000[0-7][0-9A-HJKMNP-TV-Z]{12})?$",
+        ),
     ] = "",
     types: Annotated[str, Query(description="Names, with commas between; all if left out.", pattern=_LIST)] = "",
     limit: Limit = 100,

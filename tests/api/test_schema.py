@@ -1,0 +1,56 @@
+"""`/openapi.json` is true: schemathesis finds no answer that it does not describe, with all its checks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drip.api import answers
+from tests.api.site import SEQUENCES, WORDS, Site
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_nothing(site: Site, tmp_path: Path) -> None:
+    """All phases and checks; the seed makes every run the same."""
+    site.sequence(steps=2)
+    address = str(site.client.base_url).rstrip("/")
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", f"{address}/openapi.json"]
+    command += ["--header", f"Authorization: Bearer {site.key}", "--checks", "all", "--continue-on-failure"]
+    command += ["--max-examples", "5", "--seed", "7", "--workers", "2", "--no-color"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    assert "passed" in done.stdout
+
+
+def test_what_is_answered_is_what_is_described(site: Site) -> None:
+    """The models of answers have exactly the fields that handlers give."""
+    path = site.sequence(steps=2, send_window={"days": "mon-fri"})
+    site.subscribe(path)
+    site.lab.tick()
+    answers.SequenceWithSteps.model_validate(site.call("GET", path))
+    answers.Sequence.model_validate(site.call("GET", SEQUENCES)[0])
+    answers.Subscription.model_validate(site.call("GET", f"{path}/subscribers")[0])
+    answers.Stats.model_validate(site.call("GET", f"{path}/stats"))
+    answers.Template.model_validate(site.call("POST", "/v1/bulk/templates", {"name": "T", **WORDS}))
+    answers.Contact.model_validate(site.call("GET", "/v1/bulk/contacts")[0])
+    answers.Suppression.model_validate(site.call("POST", "/v1/suppressions", {"email": "x@empresa.com"}))
+    answers.SuppressionPage.model_validate(site.call("GET", "/v1/suppressions"))
+    answers.Webhook.model_validate(site.call("GET", f"/v1/client/keys/{site.key_id}/webhook"))
+    answers.ErrorAnswer.model_validate(site.call("POST", SEQUENCES, {}))
+    for event in site.call("GET", "/v1/events"):
+        answers.Event.model_validate(event)
+
+
+def test_everything_below_v1_says_that_it_needs_a_key(site: Site) -> None:
+    document = site.client.get("/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert (operation.get("security") == [{"key": []}]) == path.startswith("/v1/"), (method, path)
+            assert operation["summary"]
+            assert all("X-Request-Id" in answer["headers"] for answer in operation["responses"].values())
+    assert site.client.get("/docs").status_code == 200
