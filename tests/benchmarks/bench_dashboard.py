@@ -72,7 +72,8 @@ def _statements(people: int, now: int) -> Iterator[str]:
     yield (
         f"{numbers} INSERT INTO subscription (id, sequence_id, contact_id, status, cancel_reason, started_at,"
         " origin_at, base_at, last_step_id, next_step_id, next_send_at, last_sent_at, completed_at, cancelled_at,"
-        " created_at, updated_at) SELECT i, 1, i, CASE WHEN i % 20 = 3 THEN 'completed' WHEN i % 20 = 7 THEN 'cancelled' WHEN"
+        " created_at, updated_at)"
+        " SELECT i, 1, i, CASE WHEN i % 20 = 3 THEN 'completed' WHEN i % 20 = 7 THEN 'cancelled' WHEN"
         " i % 97 = 5 THEN 'paused' ELSE 'active' END, CASE WHEN i % 20 = 7 THEN 'unsubscribed' END,"
         f" {now - 9 * day}, {now - 9 * day}, {now - day}, 1 + i % 7, CASE WHEN i % 20 NOT IN (3, 7) THEN 2 + i % 7 END,"
         f" CASE WHEN i % 20 NOT IN (3, 7) THEN {now} + CASE WHEN i % {max(people // DUE, 1)} = 0 THEN -i % 60000"
@@ -98,8 +99,8 @@ class Terminal:
         if self._pid == 0:
             os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
             os.environ.pop("NO_COLOR", None)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
             os.execvp(command[0], command)
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         self.drawn = b""
 
     def wait_for(self, wanted: Callable[[bytes], bool], patience: float = 30.0) -> float:
@@ -157,7 +158,8 @@ def keys(folder: Path, *options: str) -> list[float]:
     with dashboard(folder, *options) as terminal:
         terminal.wait_for(lambda text: b"big" in text and b"active" in text)
         terminal.press(b"\r")
-        terminal.wait_for(lambda text: b"person" in text)
+        newest = b"person%07d" % _newest(folder)
+        terminal.wait_for(lambda text: b"steps" in text and newest in text)
         terminal.press(b"\t")
         time.sleep(0.3)
         terminal.press(b"\t")
