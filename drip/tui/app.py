@@ -186,7 +186,7 @@ class Dashboard(App[None]):
         """Have the place that is looked at ask everything anew."""
         for screen in reversed(self.screen_stack):
             if isinstance(screen, Place):
-                screen.look()
+                screen.look_anew()
                 return
 
     def show_sequence(self, slug: str) -> None:

@@ -151,7 +151,8 @@ class Driver:
             for worker in busy:
                 with suppress(WorkerCancelled):
                     await worker.wait()
-            quiet = 0 if busy else quiet + 1
+            waiting = any(node.message_queue_size for node in (self.app, *self.app._registry))
+            quiet = 0 if busy or waiting else quiet + 1
 
     @property
     def text(self) -> str:

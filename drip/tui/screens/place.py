@@ -48,6 +48,8 @@ class Place(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._anew = False
+        """Everything is asked, however soon."""
         self._asked: dict[str, tuple[float, float]] = {}
         """When each group was last answered, and how long that took."""
 
@@ -91,13 +93,19 @@ class Place(Screen[None]):
         """What is shown may be old."""
         self.glance = self.dashboard.glance
         if self.is_mounted:
-            self.look()
+            self.look_anew()
 
     def look(self) -> None:
         """Ask for everything that is shown, the top line included."""
         if self.desk.situation is not Situation.MISSING:
             self.ask("glance", self.desk.glance, self._take_glance, gently=True)
         self.load()
+
+    def look_anew(self) -> None:
+        """The same, however soon: something was changed."""
+        self._anew = True
+        self.look()
+        self._anew = False
 
     def load(self) -> None:
         """Ask for the content."""
@@ -116,7 +124,7 @@ class Place(Screen[None]):
         Args:
             gently: not while the last one is on its way, nor soon after an expensive one.
         """
-        if gently and self._too_soon(group):
+        if gently and not self._anew and self._too_soon(group):
             return
         self.run_worker(
             partial(self._asking, group, question, take),
@@ -218,7 +226,6 @@ class Place(Screen[None]):
 
     def action_reload(self) -> None:
         """Ask the database again."""
-        self._asked.clear()
         self.dashboard.read_again()
 
     def action_back(self) -> None:
