@@ -54,7 +54,8 @@ class Desk:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._reads: SimpleQueue[_Errand | None] = SimpleQueue()
-        self._writes: SimpleQueue[_Errand | None] = SimpleQueue()
+        self._writes: SimpleQueue[list[_Errand] | None] = SimpleQueue()
+        self._gathered: list[_Errand] = []
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -76,26 +77,34 @@ class Desk:
 
     async def read(self, work: Callable[[], T]) -> T:
         """Run something that only reads."""
-        result: T = await self._hand_over(self._reads, work)
+        assert self._loop is not None
+        future = self._loop.create_future()
+        self._reads.put(_Errand(work, future))
+        result: T = await future
         return result
 
     async def write(self, work: Callable[[], T]) -> T:
         """Run something that writes; it is durable when this returns."""
-        result: T = await self._hand_over(self._writes, work)
+        result: T = await self._gather(work)
         return result
 
     async def write_together(self, work: Together[Item, T]) -> T:
         """As `write`, for work that is cheaper for many at once."""
-        result: T = await self._hand_over(self._writes, work)
+        result: T = await self._gather(work)
         return result
 
-    def _hand_over(
-        self, queue: SimpleQueue[_Errand | None], work: Callable[[], Any] | Together[Any, Any]
-    ) -> asyncio.Future[Any]:
+    def _gather(self, work: Callable[[], Any] | Together[Any, Any]) -> asyncio.Future[Any]:
+        """Hand over at the end of this turn of the event loop: requests that came together share a commit."""
         assert self._loop is not None
         future = self._loop.create_future()
-        queue.put(_Errand(work, future))
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(_Errand(work, future))
         return future
+
+    def _hand_over(self) -> None:
+        self._writes.put(self._gathered)
+        self._gathered = []
 
     def _read(self) -> None:
         with self._store.connected():
@@ -113,13 +122,13 @@ class Desk:
         first = self._writes.get()
         if first is None:
             return []
-        group = [first]
+        group = first
         while len(group) < LARGEST_GROUP and not self._writes.empty():
-            errand = self._writes.get()
-            if errand is None:
+            more = self._writes.get()
+            if more is None:
                 self._writes.put(None)
                 break
-            group.append(errand)
+            group += more
         return group
 
     def _commit(self, group: list[_Errand]) -> list[_Answer]:
