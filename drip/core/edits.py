@@ -13,7 +13,9 @@ from drip.core.sequence import Step
 
 
 def merge_order(before: Sequence[str], now: Sequence[str]) -> list[str]:
-    """The order of all steps there ever were: today's, with each removed one after the step it used to follow.
+    """The order of all steps there ever were: today's, with each removed one before the step that used to follow it.
+
+    So whoever has had a removed step is past what was put in its place: a renamed step is not sent to them again.
 
     Args:
         before: all keys in the order of last time, removed ones included.
@@ -21,11 +23,11 @@ def merge_order(before: Sequence[str], now: Sequence[str]) -> list[str]:
     """
     merged = list(now)
     kept = set(now)
-    for index, key in enumerate(before):
-        if key in kept:
+    for index in reversed(range(len(before))):
+        if before[index] in kept:
             continue
-        follows = merged.index(before[index - 1]) + 1 if index else 0
-        merged.insert(follows, key)
+        followed = before[index + 1] if index + 1 < len(before) else None
+        merged.insert(len(merged) if followed is None else merged.index(followed), before[index])
     return merged
 
 

@@ -31,11 +31,11 @@ def after_edits(edits: list[list[str]]) -> list[str]:
         ("abc", "ab", "abc"),
         ("abcd", "ad", "abcd"),  # two neighbours removed stay in order
         ("abc", "cba", "cba"),  # moved
-        ("abc", "ca", "cab"),  # b follows a, wherever a goes
-        ("abc", "axc", "abxc"),  # replaced: the new one comes after the old one
+        ("abc", "ca", "bca"),  # b precedes c, wherever c goes
+        ("abc", "axc", "axbc"),  # replaced: who had the old one is past the new one
         ("abc", "", "abc"),
         ("abc", "cab", "cab"),
-        ("axbyc", "cba", "cbyax"),  # x follows a, y follows b
+        ("axbyc", "cba", "ycxba"),  # x precedes b, y precedes c
     ],
 )
 def test_a_removed_step_keeps_its_place_among_the_others(before: str, now: str, merged: str) -> None:
@@ -63,16 +63,16 @@ def test_removing_steps_and_bringing_them_back_moves_nobody(before: list[str], r
 
 
 @given(histories)
-def test_a_removed_step_keeps_the_neighbour_it_followed(edits: list[list[str]]) -> None:
+def test_a_removed_step_keeps_the_neighbour_that_followed_it(edits: list[list[str]]) -> None:
     before, now = after_edits(edits[:-1]), edits[-1]
     order = merge_order(before, now)
     for index, key in enumerate(before):
         if key in now:
             continue
-        if index == 0:
-            assert order[0] == key
+        if index == len(before) - 1:
+            assert order[-1] == key
         else:
-            assert order[order.index(key) - 1] == before[index - 1]
+            assert order[order.index(key) + 1] == before[index + 1]
 
 
 @pytest.mark.parametrize(

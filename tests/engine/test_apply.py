@@ -171,8 +171,7 @@ EDITS: dict[str, tuple[EmailSequence, dict[str, Place]]] = {
             "paused": (S.PAUSED, "deux", NOW + 2 * DAY),
             "failed": (S.FAILED, "deux", NOW),
             "deferred": (S.ACTIVE, "deux", NOW),
-            # as remove and add: who had it under its old id has not had it under the new one
-            "past": (S.ACTIVE, "deux", NOW + 2 * DAY),
+            # who had it under its old id is past it: the same words are not sent twice
         },
     ),
 }

@@ -16,8 +16,8 @@ BODY = step(*GOOD)
 BAD_YAML = [
     ("not utf-8", b"name: caf\xe9\n", f"{X}:1:10", "not UTF-8"),
     ("utf-16", "name: a".encode("utf-16"), f"{X}:1:1", "not UTF-8"),
-    ("empty", "", X, "the file is empty"),
-    ("only a comment", "# nothing\n", X, "the file is empty"),
+    ("empty", "", f"{X}:1:1", "the file is empty"),
+    ("only a comment", "# nothing\n", f"{X}:1:1", "the file is empty"),
     ("a list", "- a\n", f"{X}:1:1", "found a list, wanted keys and values"),
     ("a text", "hello\n", f"{X}:1:1", "found the text 'hello'"),
     ("a tab", "name: x\nsteps:\n\t- a\n", f"{X}:3:1", "a tab stands where YAML wants spaces"),
@@ -37,7 +37,7 @@ BAD_YAML = [
     ("list as a key", "? [a]\n: b\n", f"{X}:1:3", "a key must be text"),
     ("too deep", "name: " + "[" * 51, f"{X}:1:56", "more than 50"),
     ("too many values", "name: [" + "a," * 100_001 + "]", f"{X}:1:200002", "100,000 values"),
-    ("too large", "#" * (1024 * 1024 + 1), X, "larger than 1 MiB"),
+    ("too large", "#" * (1024 * 1024 + 1), f"{X}:1:1", "larger than 1 MiB"),
 ]
 
 BAD_KEYS = [

@@ -218,7 +218,7 @@ SMTP = FROM + "transport: smtp\n"
 HOOK = f"{{url: 'https://a.b', secret: {SECRET}}}"
 
 BAD = [
-    ("empty", "", "drip.yaml", "the file is empty"),
+    ("empty", "", "drip.yaml:1:1", "the file is empty"),
     ("no from", "timezone: UTC\n", "drip.yaml:1:1", "from: it is missing"),
     ("from without value", "from:\n", "drip.yaml:1:1", "from: it has no value"),
     ("unknown key", FROM + "databse: x\n", "drip.yaml:2:1", "did you mean 'database'?"),

@@ -373,7 +373,7 @@ def test_links_out_of_the_project_are_refused(tmp_path: Path) -> None:
     (project / "sequences" / "y.yaml").symlink_to("../shared/y.yaml")
     loaded = load(project)
     assert [str(problem).partition(" (")[0] for problem in loaded.problems] == [
-        "sequences/x.yaml: it is a link that leads out of the project's folder"
+        "sequences/x.yaml:1:1: it is a link that leads out of the project's folder"
     ]
     assert [definition.sequence.id for definition in loaded.definitions] == ["y"]
 

@@ -30,7 +30,7 @@ BAD = [
     ("bad html", {f"{T}/a.html": "<p>\n<a href={{ x }}>y</a></p>"}, f"{T}/a.html:2:9", "without quotes"),
     ("bad txt", {f"{T}/a.html": "<p>x</p>", f"{T}/a.txt": "one\n{{ a"}, f"{T}/a.txt:2:1", ""),
     ("not utf-8", {f"{T}/a.md": b"a\n\xff"}, f"{T}/a.md:2:1", "not UTF-8"),
-    ("too large", {f"{T}/a.md": "a" * 1_100_000}, f"{T}/a.md", "larger than 1 MiB"),
+    ("too large", {f"{T}/a.md": "a" * 1_100_000}, f"{T}/a.md:1:1", "larger than 1 MiB"),
     ("include of nothing", {f"{T}/a.md": "x\n {% include 'b.md' %}"}, f"{T}/a.md:2:14", "there is no template 'b.md'"),
     ("include from outside", {f"{T}/a.md": "{% include '../x.yaml' %}"}, f"{T}/a.md:1:13", "inside the templates"),
     ("include of a layout", {f"{T}/a.md": "{% include 'layouts/l.html' %}", f"{T}/layouts/l.html": "{{ content }}"},
