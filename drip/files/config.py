@@ -28,7 +28,7 @@ from drip.files.document import Document
 from drip.files.environment import fill
 from drip.files.reader import Section, section_of
 from drip.files.servers import base_url, database_url, file_path
-from drip.files.tree import ListNode
+from drip.files.tree import WHOLE_FILE, ListNode
 
 FILE_NAME = "drip.yaml"
 
@@ -87,7 +87,7 @@ def _read(document: Document, path: Path, environ: Mapping[str, str]) -> Setting
     try:
         raw = read_file(path)
     except FileTrouble as trouble:
-        document.report((0, 0), "", str(trouble), trouble.hint)
+        document.report(WHOLE_FILE, "", str(trouble), trouble.hint)
         return None
     root = document.read(raw, empty="the file is empty: it needs at least `from`")
     if root is None:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from drip.errors import Problem, Severity
-from drip.files.tree import MOST_PROBLEMS, Node, Scalar, Style, TreeProblem, decode, read_tree
+from drip.files.tree import MOST_PROBLEMS, WHOLE_FILE, Node, Scalar, Style, TreeProblem, decode, read_tree
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Document:
         for found in problems:
             self.report((found.line, found.column), "", found.message, found.hint)
         if root is None and not problems and empty is not None:
-            self.report((0, 0), "", empty)
+            self.report(WHOLE_FILE, "", empty)
         return root
 
     def inside(self, scalar: Scalar, line: int, column: int) -> tuple[int, int]:

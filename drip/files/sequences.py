@@ -5,6 +5,7 @@ All files are read and all problems collected; nothing is written, and nothing h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ from drip.files.expectations import read_tests
 from drip.files.reader import Section, section_of
 from drip.files.steps import STEP_KEYS, StepFile, expression_uses, read_step, read_window
 from drip.files.templates import DEFAULT_LAYOUT, Library, read_library, relative
-from drip.files.tree import ListNode
+from drip.files.tree import WHOLE_FILE, ListNode
 from drip.files.wording import BadValue, suggest
 
 SEQUENCE_KEYS = (
@@ -104,7 +105,7 @@ class _Loading:
         if self.settings.base_url is None:
             document = Document(self.settings.path.name)
             hint = "write base_url: https://mail.example.com; without it no mail has an unsubscribe link"
-            document.warn((0, 0), "base_url", "it is missing", hint)
+            document.warn(WHOLE_FILE, "base_url", "it is missing", hint)
             self.problems.extend(document.problems)
 
     def _files(self) -> dict[str, Path]:
@@ -131,7 +132,7 @@ class _Loading:
         try:
             values.slug(path.stem)
         except BadValue as error:
-            hint = (error.hint or "").replace("write ", "rename it to ", 1)
+            hint = re.sub("^write (it as )?", "rename it to ", error.hint or "")
             self._report(
                 path, f"the file's name is the sequence's id: {error}", f"{hint}{path.suffix}" if hint else None
             )
@@ -150,7 +151,7 @@ class _Loading:
             section = section_of(document, root, "", SEQUENCE_KEYS)
             file = self._read(section, stem) if section is not None else None
         except FileTrouble as trouble:
-            document.report((0, 0), "", str(trouble), trouble.hint)
+            document.report(WHOLE_FILE, "", str(trouble), trouble.hint)
         self.problems.extend(document.problems)
         return None if document.failed else file
 
@@ -231,7 +232,7 @@ class _Loading:
 
     def _report(self, path: Path, message: str, hint: str | None = None) -> None:
         document = Document(relative(path, self.settings.folder))
-        document.report((0, 0), "", message, hint)
+        document.report(WHOLE_FILE, "", message, hint)
         self.problems.extend(document.problems)
 
 

@@ -13,7 +13,7 @@ from drip.files.disk import FileTrouble, is_inside, list_folder, read_file
 from drip.files.document import Document
 from drip.files.inspection import Inspected, Kind, inspect
 from drip.files.reader import section_of
-from drip.files.tree import Node, Scalar, TreeProblem, decode, place_of
+from drip.files.tree import WHOLE_FILE, Node, Scalar, TreeProblem, decode, place_of
 from drip.files.wording import quote, suggest
 
 FRONT_MATTER_KEYS = ("subject", "layout")
@@ -168,7 +168,7 @@ class _Reading:
                 wanted = _NEAR_MISSES.get(path.suffix.lower(), path.suffix.lower())
                 document = self._document(path)
                 hint = f"rename it to {path.stem}{wanted}"
-                document.warn((0, 0), "", "it is not read: templates end in .md, .html or .txt", hint)
+                document.warn(WHOLE_FILE, "", "it is not read: templates end in .md, .html or .txt", hint)
                 self.problems.extend(document.problems)
 
     def _template(self, name: str, files: Mapping[str, Path]) -> TemplateFile | None:
@@ -258,14 +258,14 @@ class _Reading:
         try:
             return decode(read_file(path, self.folder))
         except FileTrouble as trouble:
-            document.report((0, 0), "", str(trouble), trouble.hint)
+            document.report(WHOLE_FILE, "", str(trouble), trouble.hint)
         except TreeProblem as problem:
             document.report((problem.line, problem.column), "", problem.message, problem.hint)
         return None
 
     def _misplaced(self, path: Path, message: str, hint: str | None = None) -> None:
         document = self._document(path)
-        document.report((0, 0), "", message, hint)
+        document.report(WHOLE_FILE, "", message, hint)
         self.problems.extend(document.problems)
 
     def _document(self, path: Path) -> Document:

@@ -84,6 +84,10 @@ class MappingNode:
 Node = Scalar | ListNode | MappingNode
 
 
+WHOLE_FILE = (1, 1)
+"""Line and column of a problem with a file as a whole: editors and scripts want a place to jump to."""
+
+
 class TreeProblem(Exception):
     """The text can't be read further; where and why."""
 
@@ -106,7 +110,7 @@ def decode(raw: bytes) -> str:
         TreeProblem: it is too large, or not UTF-8.
     """
     if len(raw) > LARGEST:
-        raise TreeProblem(0, 0, "the file is larger than 1 MiB")
+        raise TreeProblem(*WHOLE_FILE, "the file is larger than 1 MiB")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -136,7 +140,7 @@ def read_tree(text: str) -> tuple[Node | None, list[TreeProblem]]:
     except yaml.YAMLError as error:
         return None, [*builder.problems, _translate(error, text)]
     except (RecursionError, ValueError) as error:
-        return None, [*builder.problems, TreeProblem(0, 0, f"the file can't be read: {type(error).__name__}")]
+        return None, [*builder.problems, TreeProblem(*WHOLE_FILE, f"the file can't be read: {type(error).__name__}")]
     return builder.root, builder.problems
 
 
@@ -307,7 +311,7 @@ def _scalar(event: yaml.Event, text: str, style: Style) -> Scalar:
 
 def _place(event: yaml.Event) -> tuple[int, int]:
     mark = event.start_mark
-    return (0, 0) if mark is None else (mark.line + 1, mark.column + 1)
+    return WHOLE_FILE if mark is None else (mark.line + 1, mark.column + 1)
 
 
 def _short(text: str) -> str:
@@ -337,7 +341,7 @@ _PLAIN_WORDS = (
 def _translate(error: yaml.YAMLError, text: str) -> TreeProblem:
     """PyYAML's error in words that say what to do."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
+    line, column = (mark.line + 1, mark.column + 1) if mark is not None else WHOLE_FILE
     problem = str(getattr(error, "problem", None) or "it is not YAML")
     if "found unexpected end of stream" in problem and (opened := getattr(error, "context_mark", None)) is not None:
         line, column = opened.line + 1, opened.column + 1

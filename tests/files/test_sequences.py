@@ -301,7 +301,7 @@ def test_nothing_to_say(tmp_path: Path, content: str) -> None:
 def test_no_base_url_is_said_once(tmp_path: Path) -> None:
     files = {"drip.yaml": "from: a@example.com\n", X: BODY, "sequences/y.yaml": BODY}
     assert [str(problem) for problem in problems(write(tmp_path, files))] == [
-        "drip.yaml: warning: base_url: it is missing (write base_url: https://mail.example.com; "
+        "drip.yaml:1:1: warning: base_url: it is missing (write base_url: https://mail.example.com; "
         "without it no mail has an unsubscribe link)"
     ]
 
@@ -329,7 +329,7 @@ BAD_NAMES = [
     ("sequences/Onboarding.yaml", "rename it to onboarding.yaml"),
     ("sequences/my_mails.yml", "rename it to my-mails.yml"),
     ("sequences/-a.yaml", "rename it to a.yaml"),
-    ("sequences/é.yaml", "can't be an id"),
+    ("sequences/é.yaml", "(rename it to how-is-it-going.yaml)"),
     ("sequences/x.YAML", "the suffix must be written .yaml"),
 ]
 
@@ -343,7 +343,7 @@ def test_a_name_that_is_no_id(tmp_path: Path, name: str, fragment: str) -> None:
 
 def test_two_files_of_one_id(tmp_path: Path) -> None:
     (problem,) = problems(write(tmp_path, {X: BODY, "sequences/x.yml": BODY}))
-    assert str(problem) == "sequences/x.yml: x.yaml has the same id (keep one of them, or rename one)"
+    assert str(problem) == "sequences/x.yml:1:1: x.yaml has the same id (keep one of them, or rename one)"
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
@@ -352,9 +352,9 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "sequences" / "b.yaml")
     (tmp_path / "sequences" / "c.yaml").symlink_to("nowhere.yaml")
     assert [str(problem) for problem in problems(tmp_path)] == [
-        "sequences/a.yaml: it is a folder, not a file",
-        "sequences/b.yaml: it is not a file",
-        "sequences/c.yaml: it is a link to a file that does not exist",
+        "sequences/a.yaml:1:1: it is a folder, not a file",
+        "sequences/b.yaml:1:1: it is not a file",
+        "sequences/c.yaml:1:1: it is a link to a file that does not exist",
     ]
 
 
@@ -394,7 +394,7 @@ def test_no_folder_of_sequences(tmp_path: Path) -> None:
     write(tmp_path, {})
     (tmp_path / "sequences").rmdir()
     assert [str(problem) for problem in problems(tmp_path)] == [
-        "sequences: there is no such folder (drip.yaml names it as `sequences`)"
+        "sequences:1:1: there is no such folder (drip.yaml names it as `sequences`)"
     ]
 
 

@@ -15,10 +15,10 @@ X = "sequences/x.yaml"
 USE = step("subject: s", "template: a")
 
 BAD = [
-    ("two of one name", {f"{T}/a.md": "x", f"{T}/a.html": "<p>x</p>"}, f"{T}/a.html", "a.md has the same name"),
-    ("md with txt", {f"{T}/a.md": "x", f"{T}/a.txt": "x"}, f"{T}/a.txt", "a.md has the same name"),
-    ("txt alone", {f"{T}/a.txt": "x"}, f"{T}/a.txt", "a text part without a.html"),
-    ("a name with a blank", {f"{T}/a b.md": "x"}, f"{T}/a b.md", "can't name a template"),
+    ("two of one name", {f"{T}/a.md": "x", f"{T}/a.html": "<p>x</p>"}, f"{T}/a.html:1:1", "a.md has the same name"),
+    ("md with txt", {f"{T}/a.md": "x", f"{T}/a.txt": "x"}, f"{T}/a.txt:1:1", "a.md has the same name"),
+    ("txt alone", {f"{T}/a.txt": "x"}, f"{T}/a.txt:1:1", "a text part without a.html"),
+    ("a name with a blank", {f"{T}/a b.md": "x"}, f"{T}/a b.md:1:1", "can't name a template"),
     ("front matter not closed", {f"{T}/a.md": "---\nsubject: x\n\nHello"}, f"{T}/a.md:1:1", "is not closed"),
     ("unknown key", {f"{T}/a.md": "---\nsubjekt: x\n---\nHello"}, f"{T}/a.md:2:1", "did you mean 'subject'?"),
     ("subject is a number", {f"{T}/a.md": "---\nsubject: 1\n---\nHello"}, f"{T}/a.md:2:10", "found the number 1"),
@@ -41,7 +41,7 @@ BAD = [
     ("layout without content", {f"{T}/a.md": "x", f"{T}/layouts/default.html": "<p>x</p>"},
      f"{T}/layouts/default.html:1:1", "the layout has no {{ content }}"),
     ("layout in Markdown", {f"{T}/a.md": "x", f"{T}/layouts/l.md": "{{ content }}"},
-     f"{T}/layouts/l.md", "a layout is an .html file"),
+     f"{T}/layouts/l.md:1:1", "a layout is an .html file"),
     ("layout with an include of nothing", {f"{T}/a.md": "x", f"{T}/layouts/l.html": "{{ content }}{% include 'n' %}"},
      f"{T}/layouts/l.html:1:26", "there is no template 'n'"),
 ]  # fmt: skip
