@@ -43,8 +43,9 @@ def test_killed_workers_send_nothing_twice_and_forget_nobody(tmp_path: Path) -> 
         unknown += len(books.unknown)
         in_vain += len(books.unknown_in_vain)
     assert unknown >= 10
-    # A kill may fall between the mark's reaching the disk and the dot's leaving: rare, and never a double.
-    assert in_vain <= max(2, 0.05 * unknown)
+    # A kill may fall between the mark's reaching the disk and the dot's leaving: never a double, but an unknown in
+    # vain. A mark before MAIL would make about seven of ten of them so; a busy machine stretches the gap.
+    assert in_vain <= 0.2 * unknown
 
 
 def test_the_trial_catches_a_build_that_sends_first_and_records_then(tmp_path: Path) -> None:
