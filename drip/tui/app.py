@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import cached_property
@@ -160,10 +161,19 @@ class Dashboard(App[None]):
 
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGTERM, self.exit)
-            loop.add_signal_handler(signal.SIGHUP, self.exit)
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         self.call_after_refresh(self._load_the_rest)
         if self.engine_room is not None:
             self.engine_room.start()
+
+    def _hang_up(self) -> None:
+        # The terminal is gone: whatever waits until something is written to it waits for ever.
+        def end() -> None:
+            if self.engine_room is not None:
+                self.engine_room.stop()
+            os._exit(128 + signal.SIGHUP)
+
+        threading.Thread(target=end, name="drip-hang-up").start()
 
     def _load_the_rest(self) -> None:
         names = [*(f"drip.tui.{name}" for name in LATER), *HEAVY]

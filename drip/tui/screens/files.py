@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable
 
 from drip.core.plain import count
 from drip.core.sequence import SEQUENCE_ID
@@ -28,6 +28,7 @@ from drip.tui.queries import Situation
 from drip.tui.screens.place import Place
 from drip.tui.widgets.empty import Empty
 from drip.tui.widgets.files import FileTable, PlanView, plan_text
+from drip.tui.widgets.line import Line
 
 if TYPE_CHECKING:
     from drip.store.store import Store
@@ -59,7 +60,7 @@ class FilesScreen(Place):
 
     def content(self) -> Iterable[Widget]:
         """Files, plan."""
-        yield Static(id="summary")
+        yield Line(id="summary")
         yield Empty().data_bind(words=FilesScreen.empty)
         table = FileTable(id="files").data_bind(FilesScreen.disk)
         plan = VerticalScroll(PlanView(id="plan-text").data_bind(FilesScreen.disk), id="plan")
@@ -83,7 +84,7 @@ class FilesScreen(Place):
     def _take_stamp(self, stamp: Stamp) -> None:
         if stamp != self._stamp:
             self._stamp = stamp
-            self.query_one("#summary", Static).update(Text("reading…", "dim"))
+            self.query_one("#summary", Line).say(Text("reading…", "dim"))
             self.work("files", lambda: without_database(self.desk, read_files(self.desk)), self._take_files)
         elif self.disk is not None and not self.disk.errors:
             self._make_plan(self.disk, gently=True)
@@ -135,7 +136,7 @@ class FilesScreen(Place):
             words.append(f"~ {count(disk.plan.changes, 'sequence')} to apply, {affected} affected: a applies", "bold")
         elif disk.plan is not None:
             words.append("✓ the database is what the files say", "green")
-        self.query_one("#summary", Static).update(words)
+        self.query_one("#summary", Line).say(words)
         self.refresh_bindings()
 
     def watch_disk(self) -> None:

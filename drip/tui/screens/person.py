@@ -9,13 +9,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Static
 
 from drip.core.delivery import DeliveryState
 from drip.core.subscription import SubscriptionStatus
 from drip.errors import DripError
 from drip.tui.queries import Story
 from drip.tui.screens.place import Place
+from drip.tui.widgets.line import Line
 from drip.tui.widgets.story import Facts, Past, ToCome
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class PersonScreen(Place):
 
     def content(self) -> Iterable[Widget]:
         """Who, what was, what is to come."""
-        yield Static(id="title")
+        yield Line(id="title")
         facts, past, to_come = Facts(self.desk.clock), Past(), ToCome(self.desk.clock)
         was = VerticalScroll(past.data_bind(PersonScreen.story), id="past")
         coming = VerticalScroll(to_come.data_bind(PersonScreen.story), id="coming")
@@ -82,7 +82,7 @@ class PersonScreen(Place):
         one = self.story.subscription
         words = mark(one.status.value).append("  ").append(safe(one.email, 60).plain, "bold")
         words.append(f"  {safe(one.name, 40).plain}" if one.name else "").append(f"   in {one.sequence_id}", "dim")
-        self.query_one("#title", Static).update(words)
+        self.query_one("#title", Line).say(words)
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import DataTable, Input
 
 from drip.core.plain import count
 from drip.core.subscription import SubscriptionStatus
@@ -23,6 +23,7 @@ from drip.tui.previewing import Views, views_of
 from drip.tui.queries import Funnel
 from drip.tui.screens.place import Place
 from drip.tui.widgets.funnel import FunnelTable
+from drip.tui.widgets.line import Line
 from drip.tui.widgets.people import PeopleTable
 from drip.tui.widgets.preview import Preview
 
@@ -76,14 +77,14 @@ class SequenceScreen(Place):
 
     def content(self) -> Iterable[Widget]:
         """Funnel, people, preview."""
-        yield Static(id="title")
+        yield Line(id="title")
         funnel = FunnelTable(id="funnel").data_bind(SequenceScreen.funnel)
         people = PeopleTable(self.desk.zone, id="people").data_bind(SequenceScreen.now, SequenceScreen.faces)
         search = Input(placeholder="search people: / and type", id="search", compact=True)
         preview = Preview(id="preview").data_bind(SequenceScreen.views)
         preview.border_title = "message"
         funnel.border_title = "steps"
-        box = Vertical(Horizontal(search, Static(id="found"), id="searching"), people, id="people-box")
+        box = Vertical(Horizontal(search, Line(id="found"), id="searching"), people, id="people-box")
         box.border_title = "people"
         yield Horizontal(Vertical(funnel, box, id="left"), preview, id="sequence")
 
@@ -121,7 +122,7 @@ class SequenceScreen(Place):
             words.append("   " + ", ".join(shown), "dim")
             if counts.next_due_at is not None and stored.sends and self.now is not None:
                 words.append(f"   next due {due(counts.next_due_at, self.now)}", "dim")
-        self.query_one("#title", Static).update(words)
+        self.query_one("#title", Line).say(words)
 
     # people
 
@@ -237,7 +238,7 @@ class SequenceScreen(Place):
             parts.append("searching…" if self._looking else f"{count(len(self.faces), 'match', 'matches')}{more}")
         elif not self.faces:
             parts.append("nobody" if parts else "nobody yet: u subscribes a person")
-        self.query_one("#found", Static).update(safe(", ".join(parts)))
+        self.query_one("#found", Line).say(safe(", ".join(parts)), layout=True)
 
     # the step
 

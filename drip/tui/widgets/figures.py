@@ -8,10 +8,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.reactive import reactive
-from textual.widgets import Static
 
 from drip.tui.marks import due, number
 from drip.tui.queries import Glance
+from drip.tui.widgets.line import Line
 
 
 class Figures(Grid):
@@ -22,16 +22,14 @@ class Figures(Grid):
     def compose(self) -> ComposeResult:
         """Eight of them."""
         for _ in range(8):
-            yield Static(Text("…\n", "dim"), classes="figure")
+            yield Line(Text("…\n", "dim"), classes="figure")
 
     def watch_glance(self) -> None:
         """Show them."""
         if self.glance is None or not self.is_mounted:
             return
-        for widget, (figure, word, colour) in zip(
-            self.query(".figure").results(Static), _figures(self.glance), strict=True
-        ):
-            widget.update(Text.assemble((figure, f"bold {colour}".strip()), "\n", (word, "dim")))
+        for widget, (figure, word, colour) in zip(self.query(Line), _figures(self.glance), strict=True):
+            widget.say(Text.assemble((figure, f"bold {colour}".strip()), "\n", (word, "dim")))
 
     def on_mount(self) -> None:
         """Show what is known."""

@@ -13,11 +13,12 @@ from textual.widgets import Static
 from drip.core.plain import distance
 from drip.tui.marks import safe
 from drip.tui.queries import Glance
+from drip.tui.widgets.line import Line
 
 PLACES = (("home", "1", "Home"), ("attention", "2", "Attention"), ("files", "3", "Files"))
 
 
-class PlaceTab(Static):
+class PlaceTab(Line):
     """A place to go to with the mouse; the key is beside it."""
 
     def __init__(self, place: str, key: str, word: str, here: bool) -> None:
@@ -26,7 +27,7 @@ class PlaceTab(Static):
 
     def count(self, number: int) -> None:
         """Show how many things wait there."""
-        self.update(Text(f" {self._key} {self._word}{f' ({number})' if number else ''} "))
+        self.say(Text(f" {self._key} {self._word}{f' ({number})' if number else ''} "), layout=True)
 
     async def on_click(self) -> None:
         """Go there."""
@@ -47,7 +48,7 @@ class TopLine(Horizontal):
         yield Static(Text(" drip ", "bold"), id="brand")
         for place, key, word in PLACES:
             yield PlaceTab(place, key, word, place == self._here)
-        yield Static(id="at-work")
+        yield Line(id="at-work")
 
     def on_mount(self) -> None:
         """Show what is known."""
@@ -61,7 +62,7 @@ class TopLine(Horizontal):
         """Show who is at work."""
         if not self.is_mounted:
             return
-        self.query_one("#at-work", Static).update(self._words())
+        self.query_one("#at-work", Line).say(self._words())
         if self.glance is not None:
             needed = self.glance.state.unknown + self.glance.state.failed + self.glance.backlog.dead
             self.query(PlaceTab)[1].count(needed)
