@@ -94,10 +94,10 @@ def test_what_a_server_could_misread_is_refused(text: str) -> None:
 
 def test_an_endless_address_is_refused_at_once_and_not_repeated_whole() -> None:
     for text in ("a" * 1_000_000 + "@x.com", "a@" + "b." * 500_000 + "com"):
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(ValueError, match="longer than 254 octets") as caught:
             parse_email(text)
-        assert time.monotonic() - began < 0.1
+        assert time.process_time() - began < 0.1
         assert len(str(caught.value)) < 200
 
 
@@ -197,10 +197,10 @@ def test_anything_but_one_address_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["a" + " " * 100_000, " " * 100_000 + "<", '"' + "\\a" * 100_000, "<" * 100_000])
 def test_a_long_text_is_read_in_linear_time(text: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ValueError, match="not an"):
         parse_address(text)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 @given(strategies.addresses)

@@ -88,11 +88,11 @@ def test_an_expression_is_true_or_not(source: str, holds: bool) -> None:
     ],
 )
 def test_what_does_not_compile_says_so_at_once(source: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ExpressionFailed) as caught:
         compile_expression(source)
     assert str(caught.value)
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_an_expression_may_be_long_if_it_is_flat() -> None:
@@ -119,10 +119,10 @@ def test_an_expression_may_be_long_if_it_is_flat() -> None:
 )
 def test_what_goes_wrong_for_one_person_is_that_persons_error(source: str) -> None:
     check = compile_expression(source)
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ExpressionFailed) as caught:
         check(VALUES)
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5
     assert len(str(caught.value)) < 500
 
 

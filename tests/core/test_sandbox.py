@@ -77,10 +77,10 @@ def render(source: str) -> str:
     ],
 )
 def test_what_would_be_huge_is_refused_at_once(source: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises((TemplateError, TypeError)):
         render(source)
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,9 @@ def test_any_text_reads_nothing(token: str) -> None:
 
 
 def test_an_endless_text_reads_nothing_at_once() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert read("a" * 10_000_000) is None
-    assert time.monotonic() - began < 0.1
+    assert time.process_time() - began < 0.1
 
 
 def test_a_negative_id_has_no_token() -> None:
