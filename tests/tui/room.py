@@ -154,6 +154,15 @@ class Driver:
             waiting = any(node.message_queue_size for node in (self.app, *self.app._registry))
             quiet = 0 if busy or waiting else quiet + 1
 
+    async def shows(self, words: str) -> bool:
+        """Whether the screen says so before long: what the store answers may come a moment after the key."""
+        for _ in range(100):
+            if words in self.text:
+                return True
+            await self.pilot.pause(0.1)
+            await self.settle()
+        return False
+
     @property
     def text(self) -> str:
         """What the screen shows."""
