@@ -5,6 +5,7 @@ Only home is imported before it is painted; the rest follows in a thread.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -162,7 +163,7 @@ class Dashboard(App[None]):
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGTERM, self.exit)
             loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-        self.call_after_refresh(self._load_the_rest)
+        self.set_timer(0.3, self._load_the_rest)
         if self.engine_room is not None:
             self.engine_room.start()
 
@@ -176,8 +177,16 @@ class Dashboard(App[None]):
         threading.Thread(target=end, name="drip-hang-up").start()
 
     def _load_the_rest(self) -> None:
-        names = [*(f"drip.tui.{name}" for name in LATER), *HEAVY]
-        self.run_worker(lambda: [import_module(name) for name in names], thread=True, group="imports")
+        self.run_worker(self._import_the_rest, thread=True, group="imports")
+
+    def _import_the_rest(self) -> None:
+        for name in (*(f"drip.tui.{name}" for name in LATER), *HEAVY):
+            import_module(name)
+        if not self.is_headless:
+            # A full collection takes 0.1 s, in which no key is answered: leave these modules out, and make it rare.
+            gc.freeze()
+            gc.set_threshold(1000, 20, 500)
+            gc.enable()
 
     def tell(self, words: str) -> None:
         """Say that something was done."""

@@ -63,7 +63,8 @@ class SequenceRow:
     status: str
     steps: int
     counts: SequenceCounts | None
-    """None: nobody ever was in it."""
+    """None: nobody ever was in it, or they are not counted yet."""
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +182,17 @@ class Desk:
         at_work = Board(store.database).at_work(now)
         return Glance(now, store.overview.state(now.astimezone(self.zone)), at_work, store.webhooks.backlog())
 
-    def sequences(self, store: Store) -> tuple[SequenceRow, ...]:
-        """All sequences, the active ones first."""
-        counts = store.overview.counts()
+    def sequences(self, store: Store, *, count: bool = True) -> tuple[SequenceRow, ...]:
+        """All sequences, the active ones first.
+
+        Args:
+            count: count their people, which is a pass over an index of all.
+        """
+        counts = store.overview.counts() if count else {}
         rows = [
             SequenceRow(
                 *(one.id, one.slug, one.sequence.name, one.status.value),
-                *(len(one.sequence.steps), counts.get(one.id)),
+                *(len(one.sequence.steps), counts.get(one.id), count),
             )
             for one in store.sequences.all()
         ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
@@ -43,10 +43,10 @@ class AttentionScreen(Place):
         Binding("enter", "open", "Open", tooltip="Open the person"),
     ]
 
-    troubles: reactive[Troubles] = reactive(NONE)
-    problems: reactive[tuple[Problem, ...]] = reactive(())
-    items: reactive[tuple[Item, ...]] = reactive(())
-    empty: reactive[tuple[str, str] | None] = reactive(None)
+    troubles: var[Troubles] = var(NONE)
+    problems: var[tuple[Problem, ...]] = var(())
+    items: var[tuple[Item, ...]] = var(())
+    empty: var[tuple[str, str] | None] = var(None)
 
     def __init__(self) -> None:
         super().__init__()

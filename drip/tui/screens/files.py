@@ -12,7 +12,7 @@ from textual import on
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import DataTable
 
@@ -50,8 +50,8 @@ class FilesScreen(Place):
         Binding("enter", "open", "Open", show=False, tooltip="Open the sequence under the cursor"),
     ]
 
-    disk: reactive[Disk | None] = reactive(None)
-    empty: reactive[tuple[str, str] | None] = reactive(None)
+    disk: var[Disk | None] = var(None)
+    empty: var[tuple[str, str] | None] = var(None)
 
     def __init__(self) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widget import Widget
 
 from drip.errors import DripError
@@ -48,11 +48,11 @@ class HomeScreen(Place):
         Binding("l", "log", "Log", show=False, tooltip="Go to the log, to scroll in it"),
     ]
 
-    rows: reactive[tuple[SequenceRow, ...]] = reactive(())
-    traffic: reactive[Traffic | None] = reactive(None)
-    news: reactive[tuple[LogEntry, ...]] = reactive((), always_update=True)
-    empty: reactive[tuple[str, str] | None] = reactive(None)
-    now: reactive[datetime | None] = reactive(None)
+    rows: var[tuple[SequenceRow, ...]] = var(())
+    traffic: var[Traffic | None] = var(None)
+    news: var[tuple[LogEntry, ...]] = var((), always_update=True)
+    empty: var[tuple[str, str] | None] = var(None)
+    now: var[datetime | None] = var(None)
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,8 +75,10 @@ class HomeScreen(Place):
         if self.desk.situation is Situation.MISSING:
             self.empty = PREPARED
             return
-        self.ask("sequences", self._sequences, self._take_sequences, gently=True)
-        self.ask("traffic", self.desk.traffic, self._take_traffic, gently=True)
+        if self.rows:
+            self.ask("sequences", self._sequences, self._take_sequences, gently=True)
+        else:
+            self.ask("sequences", lambda store: self.desk.sequences(store, count=False), self._take_names)
         self.ask("log", lambda store: self.desk.log(store, self._last), self._take_log, gently=True)
 
     def refused(self, error: DripError, about: str) -> None:
@@ -89,10 +91,17 @@ class HomeScreen(Place):
     def _sequences(self, store: Store) -> _Whole:
         return _Whole(self.desk.sequences(store), self.desk.clock())
 
+    def _take_names(self, rows: tuple[SequenceRow, ...]) -> None:
+        """The first time, names come before numbers."""
+        self.rows = rows
+        self.empty = None if rows else NOTHING
+        if rows:
+            self.ask("sequences", self._sequences, self._take_sequences)
+
     def _take_sequences(self, whole: _Whole) -> None:
         self.now = whole.at
         self.rows = whole.rows
-        self.empty = None if whole.rows else NOTHING
+        self.ask("traffic", self.desk.traffic, self._take_traffic, gently=True)
 
     def _take_traffic(self, traffic: Traffic) -> None:
         self.traffic = traffic
@@ -114,9 +123,10 @@ class HomeScreen(Place):
             return False
         return bool(self.rows) if action in ("open", "subscribe", "status") else True
 
-    def watch_rows(self) -> None:
-        """The keys depend on them."""
-        self.refresh_bindings()
+    def watch_rows(self, before: tuple[SequenceRow, ...], now: tuple[SequenceRow, ...]) -> None:
+        """The keys depend on whether there are any."""
+        if bool(before) != bool(now):
+            self.refresh_bindings()
 
     def action_open(self) -> None:
         """Open the sequence under the cursor."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widget import Widget
 
 from drip.core.delivery import DeliveryState
@@ -40,7 +40,7 @@ class PersonScreen(Place):
         Binding("n", "settle(False)", "Not sent", tooltip="The unknown delivery was not sent (asks)"),
     ]
 
-    story: reactive[Story | None] = reactive(None)
+    story: var[Story | None] = var(None)
 
     def __init__(self, slug: str, email: str) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
@@ -43,7 +43,7 @@ class Place(Screen[None]):
     HELP: ClassVar[str] = ""
     """What the place is for, on the help screen."""
 
-    glance: reactive[Glance | None] = reactive(None)
+    glance: var[Glance | None] = var(None)
     """The state of the whole, set by the app."""
 
     def __init__(self) -> None:

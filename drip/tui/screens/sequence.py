@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
@@ -55,17 +55,17 @@ class SequenceScreen(Place):
         Binding("s", "status", "Status", tooltip="Set the status of this sequence"),
     ]
 
-    funnel: reactive[Funnel | None] = reactive(None)
-    faces: reactive[tuple[Face, ...]] = reactive(())
-    views: reactive[Views | None] = reactive(None)
-    now: reactive[datetime | None] = reactive(None)
-    text: reactive[str] = reactive("")
+    funnel: var[Funnel | None] = var(None)
+    faces: var[tuple[Face, ...]] = var(())
+    views: var[Views | None] = var(None)
+    now: var[datetime | None] = var(None)
+    text: var[str] = var("")
     """What is searched for."""
-    status: reactive[SubscriptionStatus | None] = reactive(None)
+    status: var[SubscriptionStatus | None] = var(None)
     """Only people of that status."""
-    waiting: reactive[str | None] = reactive(None)
+    waiting: var[str | None] = var(None)
     """Only people who wait for that step."""
-    oldest_first: reactive[bool] = reactive(False)
+    oldest_first: var[bool] = var(False)
 
     def __init__(self, slug: str) -> None:
         super().__init__()

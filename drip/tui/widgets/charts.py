@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from rich.text import Text
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import Static
 
 from drip.tui.marks import number
@@ -19,8 +19,8 @@ HEIGHT = 6
 class Charts(Static):
     """All sequences together."""
 
-    traffic: reactive[Traffic | None] = reactive(None)
-    now: reactive[datetime | None] = reactive(None)
+    traffic: var[Traffic | None] = var(None)
+    now: var[datetime | None] = var(None)
 
     def __init__(self, zone: tzinfo, *, id: str | None = None) -> None:  # noqa: A002 - the framework's word
         super().__init__(id=id)
@@ -29,7 +29,7 @@ class Charts(Static):
 
     def watch_traffic(self) -> None:
         """Draw."""
-        self.refresh(layout=True)
+        self.refresh()
 
     def render(self) -> Text:
         """Both, one over the other."""

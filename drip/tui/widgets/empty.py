@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import Static
 
 from drip.tui.marks import safe
@@ -12,7 +12,7 @@ from drip.tui.marks import safe
 class Empty(Static):
     """Words in the middle of a place; hidden while there are none."""
 
-    words: reactive[tuple[str, str] | None] = reactive(None)
+    words: var[tuple[str, str] | None] = var(None)
     """What is so, and what to do."""
 
     def watch_words(self) -> None:

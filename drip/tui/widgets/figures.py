@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Grid
-from textual.reactive import reactive
+from textual.reactive import var
 
 from drip.tui.marks import due, number
 from drip.tui.queries import Glance
@@ -17,7 +17,7 @@ from drip.tui.widgets.line import Line
 class Figures(Grid):
     """Due, sending, sent, failed, unknown, deferred, webhooks, worker."""
 
-    glance: reactive[Glance | None] = reactive(None)
+    glance: var[Glance | None] = var(None)
 
     def compose(self) -> ComposeResult:
         """Eight of them."""

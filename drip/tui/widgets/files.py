@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.text import Text
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import Static
 
 from drip.engine.plan import ChangeKind, Plan, SequencePlan
@@ -19,7 +19,7 @@ from drip.tui.widgets.table import Table
 class FileTable(Table):
     """A line per sequence: its file, and whether it is applied."""
 
-    disk: reactive[Disk | None] = reactive(None)
+    disk: var[Disk | None] = var(None)
 
     def watch_disk(self) -> None:
         """Draw."""
@@ -64,7 +64,7 @@ class FileTable(Table):
 class PlanView(Static):
     """Problems, then what applying would do."""
 
-    disk: reactive[Disk | None] = reactive(None)
+    disk: var[Disk | None] = var(None)
 
     def watch_disk(self) -> None:
         """Draw."""

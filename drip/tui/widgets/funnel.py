@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 from textual import on
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import DataTable
 
 from drip.core.difference import in_words
@@ -19,7 +19,7 @@ from drip.tui.widgets.table import Table
 class FunnelTable(Table):
     """A line per step: what it waits for, and what became of it."""
 
-    funnel: reactive[Funnel | None] = reactive(None)
+    funnel: var[Funnel | None] = var(None)
 
     def watch_funnel(self) -> None:
         """Draw."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.text import Text
 from textual.geometry import Size
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -26,7 +26,7 @@ LONGEST = 200
 class LiveLog(ScrollView, can_focus=True):
     """Newest last; follows the end unless it was scrolled away from."""
 
-    news: reactive[tuple[LogEntry, ...]] = reactive((), always_update=True)
+    news: var[tuple[LogEntry, ...]] = var((), always_update=True)
     """What has happened since it was last set."""
 
     def __init__(self, zone: tzinfo, *, id: str | None = None) -> None:  # noqa: A002 - the framework's word

@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 
 from rich.text import Text
 from textual import on
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import DataTable
 
 from drip.core.delivery import DeliveryState
@@ -23,8 +23,8 @@ NEAR = 30
 class PeopleTable(Table):
     """A line per person; Enter opens them."""
 
-    faces: reactive[tuple[Face, ...]] = reactive(())
-    now: reactive[datetime | None] = reactive(None)
+    faces: var[tuple[Face, ...]] = var(())
+    now: var[datetime | None] = var(None)
 
     def __init__(self, zone: tzinfo, *, id: str | None = None) -> None:  # noqa: A002 - the framework's word
         super().__init__(id=id)

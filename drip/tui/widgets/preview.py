@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Static, TabbedContent, TabPane
 
@@ -17,7 +17,7 @@ ORDER = ("reading", "html", "headers")
 class Preview(Widget):
     """Shows what it is given."""
 
-    views: reactive[Views | None] = reactive(None)
+    views: var[Views | None] = var(None)
 
     def compose(self) -> ComposeResult:
         """Three tabs."""

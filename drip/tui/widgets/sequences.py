@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rich.text import Text
 from textual import on
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import DataTable
 
 from drip.core.subscription import SubscriptionStatus
@@ -23,9 +23,9 @@ _STATUSES = tuple(SubscriptionStatus)
 class SequenceTable(Table):
     """A line per sequence; Enter opens it."""
 
-    rows_: reactive[tuple[SequenceRow, ...]] = reactive(())
-    traffic: reactive[Traffic | None] = reactive(None)
-    now: reactive[datetime | None] = reactive(None)
+    rows_: var[tuple[SequenceRow, ...]] = var(())
+    traffic: var[Traffic | None] = var(None)
+    now: var[datetime | None] = var(None)
 
     def watch_rows_(self) -> None:
         """Show them."""
@@ -91,6 +91,8 @@ class SequenceTable(Table):
 
 def _counter(status: SubscriptionStatus) -> Callable[[SequenceRow], Text]:
     def cell(row: SequenceRow) -> Text:
+        if not row.counted:
+            return Text("…", "dim", justify="right")
         value = row.counts.by_status[status] if row.counts else 0
         return _right(value, "red" if status is SubscriptionStatus.FAILED and value else "")
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from rich.table import Table as Grid
 from rich.text import Text
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import Static
 
 from drip.core.log_words import data_words, short
@@ -26,7 +26,7 @@ VALUE = 300
 class _Told(Static):
     """A part of the story."""
 
-    story: reactive[Story | None] = reactive(None)
+    story: var[Story | None] = var(None)
 
     def watch_story(self) -> None:
         """Tell it."""

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import Static
 
 from drip.core.plain import distance
@@ -37,7 +37,7 @@ class PlaceTab(Line):
 class TopLine(Horizontal):
     """One line at the top of every place."""
 
-    glance: reactive[Glance | None] = reactive(None)
+    glance: var[Glance | None] = var(None)
 
     def __init__(self, here: str, project: str, zone: ZoneInfo) -> None:
         super().__init__()

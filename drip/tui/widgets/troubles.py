@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 
 from rich.table import Table as Grid
 from rich.text import Text
-from textual.reactive import reactive
+from textual.reactive import var
 
 from drip.core.delivery import DeliveryState
 from drip.core.plain import moment
@@ -48,7 +48,7 @@ def items_of(troubles: Troubles, problems: tuple[Problem, ...]) -> tuple[Item, .
 class TroubleTable(Table):
     """A line each."""
 
-    items: reactive[tuple[Item, ...]] = reactive(())
+    items: var[tuple[Item, ...]] = var(())
 
     def __init__(self, zone: tzinfo, clock: Callable[[], datetime], *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
