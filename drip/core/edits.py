@@ -26,8 +26,12 @@ def merge_order(before: Sequence[str], now: Sequence[str]) -> list[str]:
     for index in reversed(range(len(before))):
         if before[index] in kept:
             continue
-        followed = before[index + 1] if index + 1 < len(before) else None
-        merged.insert(len(merged) if followed is None else merged.index(followed), before[index])
+        if index + 1 < len(before):
+            place = merged.index(before[index + 1])
+        else:
+            # What was last stays behind what it followed: steps added at the end come after it.
+            place = next((merged.index(key) + 1 for key in reversed(before) if key in kept), 0)
+        merged.insert(place, before[index])
     return merged
 
 
