@@ -21,6 +21,7 @@ def dashboard_command(invocation: Invocation, run: bool) -> None:
       drip dashboard
       drip dashboard --run
     """
+    import gc
     import sys
 
     from drip.cli.output import is_terminal, note
@@ -28,7 +29,10 @@ def dashboard_command(invocation: Invocation, run: bool) -> None:
 
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise Invalid("the dashboard needs a terminal", "`drip status` and `drip list` print the same facts")
-    # Textual takes a third of a second to import.
+    # Textual takes a third of a second to import, and longer while the garbage of it is looked for.
+    gc.disable()
+    # A key waits for the interpreter's lock at most so long while other threads compute.
+    sys.setswitchinterval(0.001)
     from drip.cli.git import origin_of
     from drip.tui.app import Dashboard
 
