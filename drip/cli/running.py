@@ -178,6 +178,8 @@ def trouble(report: Report, settings: Settings) -> tuple[str, str]:
 
     outcome = report.trouble
     assert outcome is not None
+    if report.unavailable is not None:
+        return report.unavailable.message, report.unavailable.hint or "what is due stays due, run it again later"
     code = f"{outcome.code} " if outcome.code else ""
     said = f"{code}{outcome.text}".strip() or str(outcome.kind)
     if settings.smtp is None or settings.transport == "outbox":

@@ -53,6 +53,8 @@ class Report:
     """By kind of fact; `completed` counts subscriptions."""
     trouble: Outcome | None = None
     """Why the pass stopped before everything due was handled; None when it did not."""
+    unavailable: Unavailable | None = None
+    """The database could not be used, and that was the trouble; None when it was the transport, or nothing was."""
     swept: int = 0
     """Deliveries left behind by dead workers, unknown now."""
     room_at: datetime | None = None
@@ -209,8 +211,7 @@ class Worker:
             return self.run_once()
         except DatabaseUnavailable as error:
             self._writer.check()
-            self._unsettled = True
-            self._halt_for(Outcome(OutcomeKind.DOWN, text=error.message))
+            self._halt_unavailable(error)
             return self._report
 
     def _recover(self) -> None:
@@ -317,8 +318,7 @@ class Worker:
             # The breaker must know of a hard refusal before many more can follow.
             self._writer.record(result, wait=_is(result, OutcomeKind.NO_MAILBOX))
         except Unavailable as error:
-            self._unsettled = True
-            self._halt_for(Outcome(OutcomeKind.DOWN, text=error.message))
+            self._halt_unavailable(error)
         except BaseException as error:
             self._bug = self._bug or error
             self._halt.set()
@@ -345,6 +345,11 @@ class Worker:
             if self._report.trouble is None:
                 self._report.trouble = outcome
         self._halt.set()
+
+    def _halt_unavailable(self, error: Unavailable) -> None:
+        self._unsettled = True
+        self._report.unavailable = error
+        self._halt_for(Outcome(OutcomeKind.DOWN, text=error.message))
 
     def _note(self, fact: Fact) -> None:
         self._report.counts[fact.kind] += 1

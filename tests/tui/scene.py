@@ -31,6 +31,7 @@ def busy(room: Room) -> None:
             room.subscribe(f"{name}{suffix}@example.com", slug, name=name.title())
     room.subscribe("ada@example.com", "nurture")
     room.tick()
+    room.sql("UPDATE delivery SET answer = '2.0.0 Ok: queued' WHERE state = 'sent'")
     _spread(room)
     _trouble(room)
     at = to_milliseconds(room.now)

@@ -1,0 +1,69 @@
+"""How the places look at two sizes, held by pictures; and the picture in the manual, from the real program.
+
+`DRIP_LOOKS=write python -m pytest tests/tui/test_looks.py` draws them anew. Styles are compared with the version of
+Textual that drew them; with another one, the words are.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from pathlib import Path
+
+import pytest
+import textual
+
+from tests.tui.room import Room
+from tests.tui.scene import busy
+
+LOOKS = Path(__file__).parent / "looks"
+GUIDE = Path(__file__).parents[2] / "drip" / "guide" / "dashboard.svg"
+PLACES = {
+    "home": (),
+    "sequence": ("enter",),
+    "person": ("enter", "tab", "tab", "down", "enter"),
+    "attention": ("2",),
+    "files": ("3",),
+    "confirm": ("2", "y"),
+    "help": ("question_mark",),
+}
+SIZES = ((80, 24), (120, 40))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_place_looks_as_it_did(files: Room, place: str, size: tuple[int, int]) -> None:
+    _hold(LOOKS / f"{place}-{size[0]}x{size[1]}.svg", await _picture(files, PLACES[place], size))
+
+
+async def test_the_light_theme_looks_as_it_did(files: Room) -> None:
+    _hold(LOOKS / "sequence-light-120x40.svg", await _picture(files, ("t", "enter"), (120, 40)))
+
+
+async def test_the_picture_in_the_manual_is_the_program(files: Room) -> None:
+    _hold(GUIDE, await _picture(files, (), (120, 32)))
+
+
+async def _picture(room: Room, keys: tuple[str, ...], size: tuple[int, int]) -> str:
+    busy(room)
+    async with room.dashboard(*size) as driver:
+        await driver.press(*keys)
+        svg = driver.app.export_screenshot(title="drip dashboard", simplify=True)
+    # Nothing is loaded from elsewhere when it is looked at.
+    svg = re.sub(r"\s*@font-face \{[^}]*\}", "", svg)
+    return f"<!-- Textual {textual.__version__} -->\n{re.sub(r'terminal-[0-9]+', 'terminal', svg)}"
+
+
+def _hold(path: Path, now: str) -> None:
+    if os.environ.get("DRIP_LOOKS") == "write":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(now, "utf-8")
+    before = path.read_text("utf-8")
+    if before.partition("\n")[0] == now.partition("\n")[0]:
+        assert now == before, f"{path.name} looks different: DRIP_LOOKS=write draws it anew; look at it before"
+    assert _words(now) == _words(before)
+
+
+def _words(svg: str) -> list[str]:
+    return [html.unescape(text).replace("\xa0", " ").strip() for text in re.findall(r"<text [^>]*>([^<]*)</text>", svg)]

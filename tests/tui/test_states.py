@@ -1,0 +1,172 @@
+"""Read-only, hostile, older, gone: databases and people as they come. And what holds for every place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from drip.store.board import Board, GivenUp
+from drip.tui.commands import keys_of
+from drip.tui.screens.place import Place
+from tests.tui.room import Driver, Room
+
+PLACES = ((), ("enter",), ("enter", "tab", "tab", "enter"), ("2",), ("3",))
+HOSTILE = (
+    "[bold red]not markup[/]",
+    "\x1b[31mred\x1b[0m\x07",
+    "👩‍👩‍👧‍👦 emoji",
+    "שלום \u202eevil",
+    "x" * 10_000,
+    "[@click=app.quit]click[/]",
+)
+
+
+@pytest.fixture
+def read_only(lively: Room, monkeypatch: pytest.MonkeyPatch) -> Room:
+    """The permissions forbid writing, also where the tests run as root."""
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode, **kw: mode != os.W_OK and real(path, mode, **kw))
+    return lively
+
+
+@pytest.mark.parametrize("keys", PLACES)
+async def test_a_read_only_database_is_shown(read_only: Room, keys: tuple[str, ...]) -> None:
+    before = {path.name: path.read_bytes() for path in read_only.folder.glob("drip.db*")}
+    async with read_only.dashboard() as driver:
+        await driver.press(*keys)
+        assert driver.said() == []
+        assert "welcome" in driver.text
+    assert {path.name: path.read_bytes() for path in read_only.folder.glob("drip.db*")} == before
+
+
+async def test_a_read_only_database_is_not_changed(read_only: Room) -> None:
+    async with read_only.dashboard() as driver:
+        driver.app.show_person("welcome", "ada@example.com")
+        await driver.settle()
+        await driver.press("c", "p")
+        assert driver.place == "PersonScreen"
+        assert set(driver.said()) == {
+            "the database can only be read",
+            "the database can only be read\nlook at the permissions of the file and folder",
+        }
+
+
+async def test_a_database_of_a_newer_drip_is_said(lively: Room) -> None:
+    lively.sql("PRAGMA user_version = 999")
+    async with lively.dashboard() as driver:
+        assert "a newer drip has migrated it" in driver.text
+
+
+async def test_a_file_that_is_no_database_is_said(files: Room) -> None:
+    files.write("drip.db", "not a database " * 1000)
+    async with files.dashboard() as driver:
+        assert "not a database" in driver.text
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=["markup", "ansi", "emoji", "rtl", "long", "link"])
+async def test_hostile_names_are_only_shown(room: Room, name: str) -> None:
+    room.subscribe("eve@example.com", name="Eve", variables={"note": name})
+    room.sql("UPDATE contact SET name = ?", name)
+    room.sql("UPDATE event SET data = json_object('reason', ?)", name)
+    for size in ((80, 24), (120, 40)):
+        async with room.dashboard(*size) as driver:
+            for keys in (("enter",), ("tab", "tab"), ("enter",), ("escape", "escape"), ("2",), ("3",)):
+                await driver.press(*keys)
+                _assert_harmless(driver)
+            driver.app.show_person("welcome", "eve@example.com")
+            await driver.settle()
+            _assert_harmless(driver)
+            if name.startswith("["):
+                assert name[:8] in driver.text  # as it is, not as markup
+
+
+def _assert_harmless(driver: Driver) -> None:
+    text = driver.text
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)
+    assert max(cell_len(line) for line in text.splitlines()) <= driver.app.size.width
+
+
+@pytest.mark.parametrize("keys", PLACES)
+async def test_help_says_every_key_and_only_true_ones(lively: Room, keys: tuple[str, ...]) -> None:
+    async with lively.dashboard(120, 60) as driver:
+        await driver.press(*keys)
+        place = driver.app.screen
+        assert isinstance(place, Place)
+        wanted = {active.binding.description for active in keys_of(place)}
+        await driver.press("question_mark")
+        text = driver.text
+        assert wanted
+        assert all(word in text for word in wanted)
+        assert place.HELP[:40] in text
+        await driver.press("escape")
+        assert driver.app.screen is place
+
+
+@pytest.mark.parametrize("keys", PLACES)
+async def test_every_key_says_what_it_does(lively: Room, keys: tuple[str, ...]) -> None:
+    async with lively.dashboard() as driver:
+        await driver.press(*keys)
+        place = driver.app.screen
+        own = [binding for key, binding in place._bindings if binding.show]
+        assert all(binding.tooltip for binding in own)
+
+
+async def test_the_palette_runs_what_the_keys_do(lively: Room) -> None:
+    async with lively.dashboard() as driver:
+        await driver.press("enter", "colon")
+        await driver.type("go to nurture")
+        await driver.press("enter")
+        assert "○ draft" in driver.text
+        await driver.press("colon")
+        await driver.type("Attention")
+        await driver.press("enter")
+        assert driver.place == "AttentionScreen"
+
+
+async def test_light_and_dark(room: Room) -> None:
+    async with room.dashboard() as driver:
+        shown = []
+        for _ in range(3):
+            shown.append(driver.app.current_theme.dark)
+            await driver.press("t")
+        assert shown == [True, False, True]
+
+
+async def test_tabs_are_clicked(room: Room) -> None:
+    async with room.dashboard() as driver:
+        await driver.pilot.click("PlaceTab:last-of-type", offset=(2, 0))
+        await driver.settle()
+        assert driver.place in ("FilesScreen", "AttentionScreen")
+
+
+async def test_q_quits(room: Room) -> None:
+    async with room.dashboard() as driver:
+        await driver.pilot.press("q")
+        await driver.pilot.pause()
+        assert driver.app._exit
+
+
+def test_a_question_nobody_waits_for_is_broken_off(room: Room) -> None:
+    with room.project.opened() as store:
+        board = Board(store.database)
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n"
+        with pytest.raises(GivenUp), board.interruptible(lambda: True):
+            store.database.value(endless)
+        assert store.database.value("SELECT 1") == 1
+
+
+def test_a_page_of_people_costs_what_it_shows(room: Room) -> None:
+    from drip.store.board import _PLACES
+
+    with room.project.opened() as store:
+        sql = "EXPLAIN QUERY PLAN " + _PLACES.format(beyond="<", order="DESC")
+        plan = [row[3] for row in store.database.rows(sql, "[]", 1, 1, 9, 9, None, None, 9)]
+    assert any("subscription_place (sequence_id=? AND status=? AND next_step_id=?" in line for line in plan), plan
+    assert not any(line.startswith("SCAN s") and "subscription" in line for line in plan), plan
+
+
+def test_the_picture_of_the_manual_is_there() -> None:
+    assert (Path(__file__).parents[2] / "drip/guide/dashboard.svg").exists()
