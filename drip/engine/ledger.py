@@ -19,6 +19,7 @@ from drip.engine.breaker import Breaker
 from drip.engine.catalogue import Catalogue
 from drip.engine.limits import Allowance, Room
 from drip.engine.onward import Onward
+from drip.engine.points import Point, reached
 from drip.engine.ports import Store
 from drip.engine.records import Claim, Event, EventType, Marked, Person, Sending
 from drip.engine.suppress import suppress
@@ -103,6 +104,7 @@ class Ledger:
         """
         room = self._allowance.room(now, limit)
         claims = self._store.claims.claim(self._worker_id, now, room.count) if room.count else []
+        reached(Point.CLAIM_WRITTEN)
         if not claims:
             return [], room, []
         self._catalogue.refresh(claim.sequence_id for claim in claims)
@@ -112,17 +114,21 @@ class Ledger:
 
     def mark(self, marked: Marked, now: datetime) -> bool:
         """The fence and the last look at consent: False means that the dot must not be sent."""
-        return self._store.claims.mark(self._worker_id, marked, now)
+        done = self._store.claims.mark(self._worker_id, marked, now)
+        reached(Point.MARK_WRITTEN)
+        return done
 
     def release(self, claims: Sequence[Claim], now: datetime) -> None:
         """Give back claims that nothing was done with."""
         self._store.claims.release(self._worker_id, claims)
         self._allowance.give_back(len(claims), now)
+        reached(Point.RELEASE_WRITTEN)
 
     def record(self, results: Sequence[Result], now: datetime) -> list[Fact]:
         """Write what came of each claim, move the people on, append the events."""
         facts = self._record(results, now)
         self._allowance.give_back(sum(not _left(result) for result in results), now)
+        reached(Point.RECORD_WRITTEN)
         return facts
 
     def _record(self, results: Sequence[Result], now: datetime) -> list[Fact]:
@@ -158,6 +164,7 @@ class Ledger:
         """Take back all that a worker held that is gone; how many deliveries became unknown."""
         doubtful = self.take_back(worker_id, now)
         self._store.claims.end(worker_id, now)
+        reached(Point.SWEEP_WRITTEN)
         return doubtful
 
     def take_back(self, worker_id: int, now: datetime) -> int:

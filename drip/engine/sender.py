@@ -13,6 +13,7 @@ from drip.core.settings import Settings
 from drip.engine.catalogue import Catalogue
 from drip.engine.compose import Composed, Composer
 from drip.engine.ledger import Result
+from drip.engine.points import Point, reached
 from drip.engine.ports import Session
 from drip.engine.records import Claim, Marked, StoredSequence
 from drip.errors import RenderFailed
@@ -50,6 +51,7 @@ class Sender:
             composed = self._composer.compose(stored, step, claim, variables, now)
         except RenderFailed as error:
             return Result(claim, Fail(Reason.RENDER, error.message), stored.revision)
+        reached(Point.COMPOSED)
         return self._hand_over(stored, claim, composed)
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from drip.engine.catalogue import Catalogue
 from drip.engine.compose import Composer
 from drip.engine.ledger import Fact, Ledger, Result
 from drip.engine.limits import Room
+from drip.engine.points import Point, reached
 from drip.engine.ports import HighWater, Processes, Session, Store, Transport
 from drip.engine.records import Claim
 from drip.engine.sender import Sender
@@ -118,6 +119,8 @@ class Worker:
         self._identity = self._processes.identity()
         with self._store.transaction():
             self._id = self._store.claims.register(*self._identity, self._clock(), datetime.now(UTC) + LEASE)
+            reached(Point.REGISTER_WRITTEN)
+        reached(Point.REGISTERED)
         self._ledger = Ledger(self._store, self._settings, self._catalogue, self._id, self._random)
         self._writer = Writer(self._store, self._ledger, self._clock, self._note)
         self._writer.start()
@@ -136,6 +139,7 @@ class Worker:
             # On this thread, so that claims come back also from a worker whose writer has broken.
             with self._store.transaction():
                 self._ledger.sweep(self._id, self._clock())
+            reached(Point.LEFT)
 
     def stop(self) -> None:
         """Finish the messages in hand and come to an end; may be called from a signal handler or another thread."""
@@ -235,7 +239,9 @@ class Worker:
             for worker in self._store.claims.workers()
             if worker.id != self._id and (worker.lease_until < now or self._processes.is_gone(worker))
         ]
-        return sum(self._writer.call(partial(self._ledger.sweep, worker_id, self._clock())) for worker_id in gone)
+        swept = sum(self._writer.call(partial(self._ledger.sweep, worker_id, self._clock())) for worker_id in gone)
+        reached(Point.SWEPT)
+        return swept
 
     def _settle_down(self) -> bool:
         """Wait until all that was handed out is recorded; False when there was nothing to wait for."""
@@ -253,7 +259,9 @@ class Worker:
             self._room = Room(0)
             return []
         self._store.require_space()
+        reached(Point.CLAIM)
         claims, self._room, facts = self._writer.call(lambda: self._ledger.claim(self._clock(), limit))
+        reached(Point.CLAIMED)
         for fact in facts:
             self._note(fact)
         self._report.room_at = self._room.free_at
@@ -387,6 +395,7 @@ class Worker:
         self._writer.call(
             lambda: self._store.claims.renew(self._id, self._identity, self._clock(), datetime.now(UTC) + LEASE)
         )
+        reached(Point.LEASE_RENEWED)
         self._renewed = time.monotonic()
         if self._high_water is not None:
             self._high_water.note(self._clock())

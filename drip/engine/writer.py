@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from drip.engine.ledger import Fact, Ledger, Result
+from drip.engine.points import Point, reached
 from drip.engine.ports import Store
 from drip.engine.records import Marked
 from drip.errors import DatabaseUnavailable
@@ -73,7 +74,10 @@ class Writer:
 
     def mark(self, marked: Marked) -> bool:
         """Mark and wait for the commit; False means that the dot must not be sent."""
-        return self.call(lambda: self._ledger.mark(marked, self._clock()))
+        reached(Point.MARK)
+        done = self.call(lambda: self._ledger.mark(marked, self._clock()))
+        reached(Point.MARKED)
+        return done
 
     def record(self, result: Result, *, wait: bool = False) -> None:
         """Record soon, or wait until it is committed; nothing is claimed before it is written."""
@@ -113,6 +117,7 @@ class Writer:
     def _write(self, group: list[Entry]) -> None:
         for fact in self._commit_patiently(group):
             self._told(fact)
+            reached(Point.TOLD)
 
     def _commit_patiently(self, group: list[Entry]) -> list[Fact]:
         deadline = time.monotonic() + PATIENCE
@@ -142,6 +147,8 @@ class Writer:
                 for entry, future in group
                 if future is not None
             ]
+        if results:
+            reached(Point.RECORDED)
         for future, answer in answers:
             future.set_result(answer)
         return facts

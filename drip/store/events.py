@@ -10,6 +10,7 @@ from typing import Any
 
 from drip.core.event_ids import event_id
 from drip.core.moments import from_milliseconds, to_milliseconds
+from drip.engine.points import Point, reached
 from drip.engine.records import Event, EventType
 from drip.store.database import Database
 from drip.store.webhooks import Webhooks
@@ -55,6 +56,7 @@ class Events:
                 )
         else:
             self._insert(events)
+        reached(Point.EVENT_WRITTEN)
 
     def _insert(self, events: Iterable[Event]) -> None:
         self._database.run_many(

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from drip.core.moments import format_moment, parse_moment
+from drip.engine.points import Point, reached
 from drip.errors import DatabaseUnavailable
 from drip.store.store import Store
 
@@ -126,7 +127,9 @@ def _write(path: Path, mark: Mark) -> None:
             handle.write(text + "\n")
             handle.flush()
             os.fsync(handle.fileno())
+        reached(Point.HIGH_WATER_WRITTEN)
         fresh.replace(path)
+        reached(Point.HIGH_WATER_REPLACED)
     except OSError as error:
         raise DatabaseUnavailable(
             f"{path} can't be written", "look at the disk and the folder's permissions"

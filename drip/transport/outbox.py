@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from drip.core.delivery import Outcome, OutcomeKind
+from drip.engine.points import Point, reached
 from drip.engine.ports import Envelope
 from drip.transport.answers import clean, describe
 
@@ -54,6 +55,7 @@ class OutboxSession:
             _write(draft, content.replace(b"\r\n", b"\n"))
         except OSError as error:
             return self._down(error)
+        reached(Point.OUTBOX_WRITTEN)
         try:
             return self._publish(draft, final) if mark() else Outcome(OutcomeKind.NOT_MARKED, text="not published")
         finally:
@@ -71,11 +73,13 @@ class OutboxSession:
             draft.rename(final)
         except OSError as error:
             return self._down(error)
+        reached(Point.OUTBOX_PUBLISHED)
         try:
             _sync_folder(final.parent)
         except OSError as error:
             text = f"{final} is there, but the disk did not confirm it: {describe(error)}"
             return Outcome(OutcomeKind.UNKNOWN, text=clean(text))
+        reached(Point.OUTBOX_SYNCED)
         return Outcome(OutcomeKind.SENT, text=clean(f"written to new/{final.name}"))
 
     def _down(self, error: OSError) -> Outcome:

@@ -16,6 +16,7 @@ from typing import Any
 
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.settings import SmtpSettings
+from drip.engine.points import Point, reached
 from drip.engine.ports import Envelope
 from drip.transport.access import Access, prepare
 from drip.transport.answers import (
@@ -40,6 +41,11 @@ _ADDRESS = re.compile(
     r"[^\s<>()\[\],;:\"\\@\x00-\x20\x7f-\x9f\ud800-\udfff]+@[^\s<>(),;\"\\@\x00-\x20\x7f-\x9f\ud800-\udfff]+"
 )
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
+_POINTS = {
+    Stage.MAIL: (Point.MAIL, Point.MAIL_ANSWERED),
+    Stage.RCPT: (Point.RCPT, Point.RCPT_ANSWERED),
+    Stage.DATA: (Point.DATA, Point.DATA_ANSWERED),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,7 @@ class SmtpSession:
         """Say QUIT, wait two seconds at most for the answer, and close; never raises."""
         wire, self._wire = self._wire, None
         if wire is not None:
+            reached(Point.QUIT)
             wire.quit_within(QUIT_SECONDS)
 
     def _send(self, envelope: Envelope, content: bytes, mark: Callable[[], bool]) -> Outcome:
@@ -149,10 +156,12 @@ class SmtpSession:
         return self._open() or self._say_sender(envelope, size)
 
     def _open(self) -> Outcome | None:
+        reached(Point.CONNECT)
         try:
             self._wire = self._connect()
         except Unusable as error:
             return error.outcome
+        reached(Point.CONNECTED)
         self._messages = 0
         self._open_transaction = False
         return None
@@ -172,10 +181,12 @@ class SmtpSession:
     def _renewed(self, idle: timedelta) -> bool:
         if not self._open_transaction and idle <= self._habits.idle_check:
             return True
+        reached(Point.RENEW_CONNECTION)
         try:
             code, _ = self._wire.rset() if self._open_transaction else self._wire.noop()
         except OSError:
             return False
+        reached(Point.CONNECTION_RENEWED)
         self._open_transaction = False
         return bool(code // 100 == 2)
 
@@ -200,22 +211,27 @@ class SmtpSession:
         )
 
     def _say(self, stage: Stage, command: Callable[[], tuple[int, bytes]]) -> Outcome | None:
+        before, after = _POINTS[stage]
+        reached(before)
         try:
             code, text = command()
         except OSError as error:
             self._drop()
             return from_exception(stage, error)
+        reached(after)
         if expected(stage, code):
             return None
         self._after_refusal(code)
         return classify(stage, code, text)
 
     def _say_body(self, stuffed: bytes) -> Outcome | None:
+        reached(Point.BODY)
         try:
             self._wire.send(stuffed)
         except OSError as error:
             self._drop()
             return from_exception(Stage.BODY, error)
+        reached(Point.BODY_SENT)
         return self._interrupted()
 
     def _interrupted(self) -> Outcome | None:
@@ -235,16 +251,19 @@ class SmtpSession:
         interrupted = self._interrupted()
         if interrupted is not None:
             return interrupted
+        reached(Point.DOT)
         try:
             self._wire.send(b".\r\n")
         except OSError as error:
             self._drop()
             return from_exception(Stage.BODY, error)  # the system did not take the whole dot: it never left
+        reached(Point.DOT_SENT)
         try:
             code, text = self._wire.reply_within(self._habits.dot_timeout.total_seconds())
         except OSError as error:
             self._drop()
             return from_exception(Stage.DOT, error)
+        reached(Point.DOT_ANSWERED)
         if not expected(Stage.DOT, code):
             self._after_refusal(code)
         return classify(Stage.DOT, code, text)
