@@ -5,6 +5,7 @@ Jinja2 is imported at the first expression, never before: most runs have nothing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -31,6 +32,9 @@ _FILTERS = frozenset({
 })
 # fmt: on
 """What a condition needs, and nothing that lets one over the API keep the worker busy."""
+
+
+_TOO_SOON = re.compile(r"unexpected '?end of template'?(, expected .*)?")
 
 
 class ExpressionFailed(Exception):
@@ -87,7 +91,17 @@ def _compile(source: str) -> Callable[[Mapping[str, Any]], bool]:
 
 
 def _parse(source: str) -> nodes.Template:
-    return _environment().parse("{{ (" + source + ") }}")
+    from jinja2 import TemplateSyntaxError, nodes
+    from jinja2.parser import Parser
+
+    environment = _environment()
+    parser = Parser(environment, source, state="variable")
+    expression = parser.parse_expression()
+    if not parser.stream.eos:
+        raise TemplateSyntaxError(f"{parser.stream.current.value!r} is one too many", 1)
+    tree = nodes.Template([nodes.Output([expression], lineno=1)], lineno=1)
+    tree.set_environment(environment)
+    return tree
 
 
 def _depth(node: nodes.Node) -> int:
@@ -101,7 +115,7 @@ def _compiling() -> Iterator[None]:
     try:
         yield
     except TemplateError as error:
-        raise ExpressionFailed(str(error)) from error
+        raise ExpressionFailed(_TOO_SOON.sub("it ends too soon", error.message or type(error).__name__)) from error
     # Python's own compiler gives up on deep nesting, in one of several ways.
     except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
         raise ExpressionFailed(f"too deeply nested, or a number too large ({type(error).__name__})") from error

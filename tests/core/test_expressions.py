@@ -95,6 +95,23 @@ def test_what_does_not_compile_says_so_at_once(source: str) -> None:
     assert time.process_time() - began < 0.5
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("plan ==", "it ends too soon"),
+        ("plan = 'pro'", "'=' is one too many"),
+        ("a, b", "',' is one too many"),
+        ("plan == 'pro' and", "it ends too soon"),
+        ("(plan", "it ends too soon"),
+        ("plan)", "')'"),
+    ],
+)
+def test_what_does_not_compile_says_where_it_went_wrong(source: str, said: str) -> None:
+    with pytest.raises(ExpressionFailed) as caught:
+        compile_expression(source)
+    assert said in str(caught.value)
+
+
 def test_an_expression_may_be_long_if_it_is_flat() -> None:
     names = ", ".join(f"'plan-{number}'" for number in range(150))
     assert compile_expression(f"plan in [{names}]")({"plan": "plan-149"}) is True
