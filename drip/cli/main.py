@@ -69,6 +69,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "keys": ("keys", "Make, list and revoke API keys."),
         "webhooks": ("webhooks", "Look after webhooks: endpoints, and what was posted."),
         "db": ("database", "Migrate, check and back up the database."),
+        "guide": ("guide", "Read the manual in the terminal."),
     },
 }
 """Heading -> command -> (module in this package, the first line of its help)."""
