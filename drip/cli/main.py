@@ -32,6 +32,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "plan": ("planning", "Show what apply would change, in files and in people."),
         "apply": ("planning", "Bring the database to what the files say."),
         "preview": ("previewing", "Show a step as it would be sent."),
+        "templates": ("templates", "List the templates, and where they are used."),
         "export": ("exporting", "Print a sequence of the database as a file."),
         "simulate": ("simulating", "Show the calendar of one new subscriber."),
         "test": ("testing", "Run the tests of the sequence files."),
@@ -45,6 +46,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "resume": ("people", "Let a person's clock go on."),
         "cancel": ("people", "End a person's subscription."),
         "set": ("people", "Change a person's variables."),
+        "contacts": ("contacts", "Look after people, whatever sequences they are in."),
         "retry": ("people", "Make failed subscriptions active again."),
     },
     "Sending": {

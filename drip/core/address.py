@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _LONGEST = 254
+_ERASED = "erased:"
 """Octets of an address: RFC 5321's path of 256 without its brackets."""
 
 _LONGEST_LOCAL = 64
@@ -113,7 +114,12 @@ def erased_key(key: str) -> str:
     Args:
         key: from `email_key`.
     """
-    return "erased:" + hashlib.sha256(key.encode()).hexdigest()
+    return _ERASED + hashlib.sha256(key.encode()).hexdigest()
+
+
+def is_erased(key: str) -> bool:
+    """Whether that is all that is known of an address: what `erased_key` made."""
+    return key.startswith(_ERASED)
 
 
 def parse_address(text: str) -> Address:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from drip.core.address import clean_line, email_key
+from drip.core.address import clean_line, email_key, is_erased
 from drip.core.settings import Settings
 from drip.engine.people import due_of
 from drip.engine.ports import Store
@@ -56,17 +56,32 @@ def edit_contact(
         return find_contact(store, email)
 
 
-def erase_contact(store: Store, email: str) -> None:
+def erase_contact(store: Store, email: str) -> bool:
     """Forget a person everywhere: subscriptions, deliveries, log. If suppressed, a hash stays that refuses them.
 
+    Also somebody of whom only the suppression list knows.
+
+    Returns:
+        Whether they are suppressed, and so a hash stays.
+
     Raises:
-        NotFound: there is no such contact.
+        NotFound: nothing is known of them.
     """
     with store.transaction():
-        contact = find_contact(store, email)
-        key = email_key(contact.email)
-        store.erasure.contact(contact.id, key)
-        store.suppressions.forget(key)
+        if not is_known(store, email):
+            raise NotFound("contact", email)
+        contact = store.contacts.by_email(email)
+        store.erasure.person(None if contact is None else contact.id, email_key(email))
+        store.suppressions.forget(email_key(email))
+        return store.suppressions.get(email) is not None
+
+
+def is_known(store: Store, email: str) -> bool:
+    """Whether there is anything of a person to forget: a contact, or a suppression that names the address."""
+    if store.contacts.by_email(email) is not None:
+        return True
+    suppressed = store.suppressions.get(email)
+    return suppressed is not None and not is_erased(suppressed.email)
 
 
 def find_contact(store: Store, email: str) -> Contact:

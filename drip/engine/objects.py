@@ -1,4 +1,4 @@
-"""What the API and `--json` give: sequences, steps, subscriptions and deliveries as JSON values. Pure.
+"""What the API and `--json` give: sequences, steps, people, deliveries and templates as JSON values. Pure.
 
 The fields are those of the manual's page on the HTTP API; moments are ISO 8601, UTC, with milliseconds.
 """
@@ -14,7 +14,7 @@ from drip.core.difference import window_in_words
 from drip.core.moments import format_moment
 from drip.core.sequence import INHERIT, SendWindow, Step
 from drip.core.subscription import Subscription, SubscriptionStatus
-from drip.engine.records import Delivery, StoredSequence
+from drip.engine.records import Contact, Delivery, StoredSequence, StoredTemplate
 
 JsonObject = dict[str, Any]
 
@@ -116,6 +116,34 @@ def step_object(stored: StoredSequence, step: Step, made: datetime, changed: dat
         "template_id": step.template,
         "created_at": format_moment(made),
         "updated_at": format_moment(changed),
+    }
+
+
+def contact_object(contact: Contact) -> JsonObject:
+    """A contact: a person by themselves."""
+    return {
+        "id": contact.id,
+        "email": contact.email,
+        "name": contact.name,
+        "metadata": dict(contact.variables),
+        "status": contact.status,
+        "created_at": format_moment(contact.created_at),
+        "updated_at": format_moment(contact.updated_at),
+    }
+
+
+def template_object(stored: StoredTemplate) -> JsonObject:
+    """A template. The Markdown of a file is plain text too, and has no other place."""
+    template = stored.template
+    return {
+        "id": template.name,
+        "name": stored.title,
+        "subject": template.subject,
+        "html": template.html,
+        "body_text": template.markdown if template.text is None else template.text,
+        "source": template.source.value,
+        "created_at": format_moment(stored.created_at),
+        "updated_at": format_moment(stored.updated_at),
     }
 
 

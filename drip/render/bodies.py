@@ -86,16 +86,20 @@ def label_of(template: str) -> str:
 
 def is_trusted(definition: Definition, step: Step) -> bool:
     """Whether no template that a step uses or includes came over the API."""
+    return all(definition.templates[name].source is Source.FILE for name in templates_of(definition, step))
+
+
+def templates_of(definition: Definition, step: Step) -> set[str]:
+    """The names of the templates that a step uses, or that those include."""
     own = definition.templates.get(step.template or "")
     sources = list(_sources_of(own)) if own else [step.body, step.html, step.text]
-    used = [own] if own else []
+    used = {own.name} if own else set()
     while sources:
         for name in included_names(sources.pop() or "", definition.templates):
-            template = definition.templates[name]
-            if template not in used:
-                used.append(template)
-                sources += _sources_of(template)
-    return all(template.source is Source.FILE for template in used)
+            if name not in used:
+                used.add(name)
+                sources += _sources_of(definition.templates[name])
+    return used
 
 
 def build_sources(definition: Definition, content: Content, parse: Callable[[str, str], None]) -> Sources:

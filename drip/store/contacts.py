@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,10 @@ _GRAVITY = (
 )
 """From the least to the gravest: a bounce may turn out to be our own fault, a person's word does not."""
 
+_STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}|[245][0-9]{2}")
+"""A status code; anything else that is kept beside an address is somebody's words, and may name the person."""
+_PAGE = 1000
+"""Contacts read at once."""
 _CONTACT = "id, email, name, variables, status, created_at, updated_at"
 
 
@@ -46,6 +51,25 @@ class Contacts:
         """One by its row's id, or None."""
         row = self._database.row(f"SELECT {_CONTACT} FROM contact WHERE id = ?", row_id)
         return None if row is None else _contact(row)
+
+    def each(
+        self, *, status: ContactStatus | None = None, search: str | None = None, limit: int | None = None
+    ) -> Iterator[Contact]:
+        """As `page`, from the first on, not all in memory at once; a limit of None is no limit."""
+        last = None
+        left = limit
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(left, _PAGE)
+            rows = self._database.rows(
+                f"SELECT {_CONTACT} FROM contact WHERE (? IS NULL OR id < ?) AND (? IS NULL OR status = ?)"
+                " AND (? IS NULL OR instr(email_key, ?) > 0) ORDER BY id DESC LIMIT ?",
+                *(last, last, status, status, search, search, size),
+            )
+            yield from map(_contact, rows)
+            if len(rows) < size:
+                return
+            last = rows[-1][0]
+            left = None if left is None else left - size
 
     def page(
         self, *, status: ContactStatus | None = None, search: str | None = None, limit: int, offset: int
@@ -160,9 +184,11 @@ class Suppressions:
     def forget(self, key: str) -> None:
         """Keep that an address is suppressed, but no longer which one it is."""
         erased = erased_key(key)
+        code = self._database.value("SELECT code FROM suppression WHERE email_key = ?", key)
         self._database.run(
-            "UPDATE OR REPLACE suppression SET email_key = ?, email = ?, delivery_id = NULL WHERE email_key = ?",
-            *(erased, erased, key),
+            "UPDATE OR REPLACE suppression SET email_key = ?, email = ?, code = ?, delivery_id = NULL"
+            " WHERE email_key = ?",
+            *(erased, erased, code if _STATUS.fullmatch(code or "") else None, key),
         )
 
     def know(self, email: str) -> None:

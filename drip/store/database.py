@@ -150,6 +150,10 @@ class Database:
             finally:
                 target.close()
 
+    def overwrite_deleted(self) -> None:
+        """Have zeros written over what is deleted from now on; it would stay in the file until its space is reused."""
+        self.run("PRAGMA secure_delete = ON")
+
     def version(self) -> tuple[int, int]:
         """Changes with every commit of another connection, and with every change made by this one."""
         with self.translated():

@@ -162,6 +162,13 @@ class Overview:
         rows = self._database.rows(f"{_SUBSCRIPTION} WHERE s.id IN ({marks(len(row_ids))})", *row_ids)
         return {row[0]: _subscription(row) for row in rows}
 
+    def of_contact(self, contact_id: int) -> list[Subscription]:
+        """A contact's standing subscriptions, the oldest first."""
+        rows = self._database.rows(
+            f"{_SUBSCRIPTION} WHERE s.contact_id = ? AND s.replaced = 0 ORDER BY s.id", contact_id
+        )
+        return [_subscription(row) for row in rows]
+
     def subscribers(
         self,
         *,

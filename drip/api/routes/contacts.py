@@ -11,10 +11,9 @@ from drip.api.context import PAGED, Limit, Offset, api_of, created, errors, noth
 from drip.api.models import ContactIn, ContactPatch
 from drip.api.quick import QuickRoute
 from drip.core.address import known_email
-from drip.core.moments import format_moment
 from drip.core.subscription import ContactStatus
 from drip.engine.contact_book import edit_contact, erase_contact, find_contact, keep_contact
-from drip.engine.objects import JsonObject
+from drip.engine.objects import contact_object
 from drip.engine.records import Contact
 
 router = APIRouter(route_class=QuickRoute, prefix="/v1/bulk/contacts", tags=["contacts"])
@@ -74,16 +73,3 @@ async def remove_contact(request: Request, email: str) -> Response:
     api = api_of(request)
     await api.desk.write(lambda: erase_contact(api.store, known_email(email)))
     return nothing()
-
-
-def contact_object(contact: Contact) -> JsonObject:
-    """A contact."""
-    return {
-        "id": contact.id,
-        "email": contact.email,
-        "name": contact.name,
-        "metadata": dict(contact.variables),
-        "status": contact.status,
-        "created_at": format_moment(contact.created_at),
-        "updated_at": format_moment(contact.updated_at),
-    }

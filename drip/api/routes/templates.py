@@ -11,9 +11,8 @@ from drip.api import answers
 from drip.api.context import PAGED, Limit, Offset, api_of, created, errors, key_of, nothing, ok, page
 from drip.api.models import TemplateIn, TemplatePatch
 from drip.api.quick import QuickRoute
-from drip.core.moments import format_moment
 from drip.core.sequence import Template
-from drip.engine.objects import JsonObject
+from drip.engine.objects import template_object
 from drip.engine.records import StoredTemplate
 from drip.engine.template_book import create_template, delete_template, edit_template, find_template
 
@@ -68,18 +67,3 @@ async def remove_template(request: Request, template_id: str) -> Response:
     api = api_of(request)
     await api.desk.write(lambda: delete_template(api.store, template_id))
     return nothing()
-
-
-def template_object(stored: StoredTemplate) -> JsonObject:
-    """A template. The Markdown of a file is plain text too, and has no other place."""
-    template = stored.template
-    return {
-        "id": template.name,
-        "name": stored.title,
-        "subject": template.subject,
-        "html": template.html,
-        "body_text": template.markdown if template.text is None else template.text,
-        "source": template.source.value,
-        "created_at": format_moment(stored.created_at),
-        "updated_at": format_moment(stored.updated_at),
-    }
