@@ -36,6 +36,7 @@ TYPES = {
     409: "conflict_error",
     413: "payload_too_large_error",
     422: "validation_error",
+    431: "payload_too_large_error",
     429: "rate_limit_error",
     500: "api_error",
     503: "api_error",

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from drip.api.errors import ApiError, answer_to
@@ -66,6 +67,8 @@ class Frame:
             else:
                 _take_as_json(scope)
                 await self._app(scope, body.receive, answer)
+        except ClientDisconnect:
+            logger.info("request %s: the client left before its body was there", request_id)
         except Exception:
             logger.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
             if status:
@@ -81,12 +84,16 @@ class _Body:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._size = 0
+        self._until: float | None = None
         self.left = False
         """Whether something of it was not read: the connection can't be used again."""
 
     async def receive(self) -> Message:
+        loop = asyncio.get_running_loop()
+        if self._until is None:
+            self._until = loop.time() + BODY_PATIENCE
         try:
-            async with asyncio.timeout(BODY_PATIENCE):
+            async with asyncio.timeout_at(self._until):
                 message = await self._receive()
         except TimeoutError:
             self.left = True
@@ -117,8 +124,13 @@ def _take_as_json(scope: Scope) -> None:
         scope["headers"] = [*headers, _JSON]
 
 
+def new_request_id() -> str:
+    """A name for a request that brought none, or none that is tame."""
+    return f"req_{_BOOT}{next(_NUMBERS):08x}"
+
+
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return str(value.decode())
-    return f"req_{_BOOT}{next(_NUMBERS):08x}"
+    return new_request_id()

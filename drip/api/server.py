@@ -13,12 +13,11 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from drip.api.connection import Connection
 from drip.errors import Invalid, Unavailable
 
 GRACE = 5
 """Seconds that requests in hand are waited for at the end."""
-MOST_CONNECTIONS = 1000
-"""More at once are answered 503, so that memory stays bounded."""
 
 
 class Server:
@@ -77,12 +76,12 @@ def serving(app: FastAPI, host: str, port: int) -> Iterator[Server]:
         log_config=None,
         lifespan="on",
         server_header=False,
+        http=Connection,
         ws="none",
         # What a proxy on this machine says of the scheme and host is believed: links to the next page need it.
         proxy_headers=True,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE,
-        limit_concurrency=MOST_CONNECTIONS,
     )
     with contextlib.closing(_listen(host, port)) as listener:
         server = Server(config, listener)
