@@ -18,6 +18,7 @@ from drip.api.desk import Desk
 from drip.api.frame import Frame
 from drip.api.metrics import Metrics
 from drip.api.models import VALUE
+from drip.api.quota import Quota
 from drip.api.routes import (
     contacts,
     events,
@@ -70,7 +71,8 @@ def create_app(
     app.state.routes = [route for module in _ROUTERS for route in module.router.routes]
     app.router.routes.extend(app.state.routes)
     errors.install(app)
-    app.add_middleware(Gate, store=project.store, desk=desk)
+    limit = project.settings.http_rate_limit
+    app.add_middleware(Gate, store=project.store, desk=desk, quota=None if limit is None else Quota(limit))
     app.add_middleware(Frame, measured=app.state.metrics.measured)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -7,10 +7,12 @@ import logging
 import re
 import time
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from drip.api.desk import Desk
 from drip.api.errors import ApiError, answer_to
+from drip.api.quota import Quota
 from drip.engine.keys import authenticate
 from drip.engine.records import Key
 from drip.errors import DripError
@@ -35,11 +37,12 @@ MOST_KEYS = 1000
 class Gate:
     """Lets a request through whose key is good, and puts the key's id into its state as `key_id`."""
 
-    def __init__(self, app: ASGIApp, store: Store, desk: Desk) -> None:
+    def __init__(self, app: ASGIApp, store: Store, desk: Desk, quota: Quota | None = None) -> None:
         self._app = app
         self._store = store
         self._desk = desk
         self._memory = _Memory(store)
+        self._quota = quota
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401, or hand on."""
@@ -53,7 +56,22 @@ class Gate:
             await answer_to(error)(scope, receive, send)
             return
         scope.setdefault("state", {})["key_id"] = key.id
-        await self._app(scope, receive, send)
+        if self._quota is None:
+            await self._app(scope, receive, send)
+            return
+        standing = self._quota.ask(key.id)
+        headers = standing.headers()
+        if standing.wait:
+            refusal = ApiError(429, "rate_limit_exceeded", f"too many requests: wait {standing.wait} s", headers)
+            await answer_to(refusal)(scope, receive, send)
+            return
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(headers)
+            await send(message)
+
+        await self._app(scope, receive, answer)
 
     async def _key(self, scope: Scope) -> Key:
         given = [value for name, value in scope["headers"] if name == b"authorization"]

@@ -71,7 +71,7 @@ def page(request: Request, items: list[Any], total: int, limit: int, offset: int
 
 def errors(*statuses: int) -> Responses:
     """The errors of an operation for `/openapi.json`: these, and those that every one below /v1 may give."""
-    return {status: {"model": ErrorAnswer} for status in sorted({*statuses, 400, 401, 422, 500, 503})}
+    return {status: {"model": ErrorAnswer} for status in sorted({*statuses, 400, 401, 422, 429, 500, 503})}
 
 
 PAGED: Mapping[str, Any] = {

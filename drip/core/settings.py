@@ -150,6 +150,8 @@ class Settings:
     on_unknown: OnUnknown = OnUnknown.HOLD
     stale_after: timedelta | None = timedelta(days=7)
     webhooks: tuple[WebhookEndpoint, ...] = ()
+    http_rate_limit: Rate | None = None
+    """How often one API key may ask, per process that serves; None is no limit."""
     webhooks_allow_private: bool = False
     """Allows webhook URLs set over the API to reach private addresses."""
     inbound: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -13,7 +13,7 @@ from drip.core.address import Address
 from drip.core.settings import OnUnknown, Settings, TransportKind, UndefinedRule, UnsubscribeScope
 from drip.errors import FilesInvalid, Invalid
 from drip.files import values
-from drip.files.config_around import INBOUND_KEYS, WEBHOOK_KEYS, read_inbound, read_webhooks
+from drip.files.config_around import HTTP_KEYS, INBOUND_KEYS, WEBHOOK_KEYS, read_http, read_inbound, read_webhooks
 from drip.files.config_sending import (
     LIMITS_KEYS,
     RAMP_KEYS,
@@ -35,7 +35,7 @@ FILE_NAME = "drip.yaml"
 CONFIG_KEYS = (
     "database", "sequences", "from", "reply_to", "authorized_domains", "timezone", "base_url", "postal_address",
     "undefined", "project", "feedback_id", "unsubscribe_scope", "transport", "outbox", "smtp", "limits", "retry",
-    "on_unknown", "stale_after", "webhooks", "webhooks_allow_private", "inbound",
+    "on_unknown", "stale_after", "http", "webhooks", "webhooks_allow_private", "inbound",
 )  # fmt: skip
 """The keys of drip.yaml."""
 
@@ -44,6 +44,7 @@ NESTED_KEYS = {
     "limits": LIMITS_KEYS,
     "limits.ramp": RAMP_KEYS,
     "retry": RETRY_KEYS,
+    "http": HTTP_KEYS,
     "webhooks[]": WEBHOOK_KEYS,
     "inbound": INBOUND_KEYS,
 }
@@ -126,6 +127,7 @@ def _settings(section: Section, path: Path) -> Settings | None:
         retry=retry,
         on_unknown=section.choice("on_unknown", OnUnknown) or defaults.on_unknown,
         stale_after=None if section.is_null("stale_after") else stale_after or defaults.stale_after,
+        http_rate_limit=read_http(section),
         webhooks=read_webhooks(section),
         webhooks_allow_private=section.flag("webhooks_allow_private") or False,
         inbound=read_inbound(section, folder),

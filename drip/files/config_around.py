@@ -1,4 +1,4 @@
-"""The parts of drip.yaml about what is around sending: `webhooks` out, and `inbound` for bounces and complaints."""
+"""The parts of drip.yaml around sending: `http` and `webhooks`, and `inbound` for bounces and complaints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drip.core.address import parse_email
-from drip.core.settings import WebhookEndpoint
+from drip.core.settings import Rate, WebhookEndpoint
 from drip.files import values
 from drip.files.document import Document
 from drip.files.reader import Section, section_of, text_of
@@ -15,6 +15,7 @@ from drip.files.servers import file_path, host_name, webhook_url
 from drip.files.tree import ListNode, MappingNode, Node, Scalar
 from drip.files.wording import BadValue, either, quote, suggest
 
+HTTP_KEYS = ("rate_limit",)
 WEBHOOK_KEYS = ("url", "secret", "events")
 WEBHOOK_EVENTS = (
     "sequence.subscribed",
@@ -28,6 +29,12 @@ WEBHOOK_EVENTS = (
 INBOUND_KEYS = ("address", "maildir", "imap", "providers")
 IMAP_KEYS = ("host", "port", "user", "password", "folder")
 PROVIDERS = ("ses", "postmark", "mailgun", "sendgrid", "brevo", "resend")
+
+
+def read_http(config: Section) -> Rate | None:
+    """`http:`; None is no limit."""
+    section = config.section("http", HTTP_KEYS)
+    return section.parsed("rate_limit", values.rate, wanted="a rate like 600/m") if section is not None else None
 
 
 def read_webhooks(config: Section) -> tuple[WebhookEndpoint, ...]:

@@ -35,6 +35,16 @@ def config_schema() -> Schema:
         "retry": _retry(),
         "on_unknown": _words(OnUnknown, "What to do when nobody knows whether a message was sent. Default: hold."),
         "stale_after": described(DURATION_OR_FILLED, "A step more overdue is skipped; null: never. Default: 7d."),
+        "http": _optional_keys(
+            mapping(
+                {
+                    "rate_limit": described(
+                        _RATE, "How often one API key may ask: 600/m. Default: as often as it likes."
+                    )
+                },
+                "The HTTP API.",
+            )
+        ),
         "webhooks": _list(_webhook(), "Endpoints that are told what happens."),
         "webhooks_allow_private": _flag("Lets webhook URLs set over the API reach private addresses. Default: false."),
         "inbound": _inbound(),

@@ -68,6 +68,7 @@ webhooks:
   - {url: "https://app.miempresa.com/hooks", secret: "${HOOK}", events: [sequence.completed]}
   - {url: "http://localhost:3000/", secret: ["${HOOK}", "${HOOK}"]}
 webhooks_allow_private: true
+http: {rate_limit: 600/m}
 inbound:
   address: bounces@miempresa.com
   maildir: bounces
@@ -127,6 +128,7 @@ def test_a_file_with_every_key(tmp_path: Path) -> None:
             WebhookEndpoint("http://localhost:3000/", (SECRET, SECRET)),
         ),
         webhooks_allow_private=True,
+        http_rate_limit=Rate(600, timedelta(minutes=1)),
         inbound={
             "address": "bounces@miempresa.com",
             "maildir": project / "bounces",
@@ -388,3 +390,20 @@ def test_reading_it_loads_nothing_slow(tmp_path: Path) -> None:
         "assert not {'jinja2', 'pydantic', 'drip.render', 'markdown_it', 'lxml', 'rich'} & names\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("written", "where", "word"),
+    [
+        ("{rate_limit: often}", "http.rate_limit", "often"),
+        ("{rate-limit: 3/s}", "http", "rate_limit"),
+        ("600/m", "http", "600/m"),
+    ],
+)
+def test_a_limit_of_the_api_that_is_none(tmp_path: Path, written: str, where: str, word: str) -> None:
+    with pytest.raises(FilesInvalid) as caught:
+        settings(tmp_path, f"{FROM}http: {written}")
+    (problem,) = caught.value.problems
+    assert problem.line == 2
+    assert problem.where.startswith(where)
+    assert word in f"{problem.message} {problem.hint}"
