@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from drip.core.address import Address
 from drip.core.delivery import RetryRule
+from drip.core.dkim_keys import DkimKey
 
 
 class TransportKind(StrEnum):
@@ -52,6 +53,18 @@ class UnsubscribeScope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class DkimSettings:
+    """`smtp.dkim`: what messages are signed with."""
+
+    domain: str
+    """In ASCII."""
+    selector: str
+    key_file: Path
+    key: DkimKey = field(repr=False, compare=False)
+    """What is in that file."""
+
+
+@dataclass(frozen=True, slots=True)
 class SmtpSettings:
     """`smtp:`: the server, and how it is spoken to."""
 
@@ -73,6 +86,8 @@ class SmtpSettings:
     """MAIL FROM; `{token}` in it makes it VERP; None is the From address."""
     allow_plaintext: bool = False
     """Allows `security: none` for a host that is not loopback."""
+    dkim: DkimSettings | None = None
+    """None: signing is the server's job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from drip.errors import FilesInvalid, Invalid
 from drip.files import values
 from drip.files.config_around import HTTP_KEYS, INBOUND_KEYS, WEBHOOK_KEYS, read_http, read_inbound, read_webhooks
 from drip.files.config_sending import (
+    DKIM_KEYS,
     LIMITS_KEYS,
     RAMP_KEYS,
     RETRY_KEYS,
@@ -41,6 +42,7 @@ CONFIG_KEYS = (
 
 NESTED_KEYS = {
     "smtp": SMTP_KEYS,
+    "smtp.dkim": DKIM_KEYS,
     "limits": LIMITS_KEYS,
     "limits.ramp": RAMP_KEYS,
     "retry": RETRY_KEYS,

@@ -6,16 +6,19 @@ from datetime import timedelta
 from pathlib import Path
 
 from drip.core.delivery import RetryRule
-from drip.core.settings import Limits, Ramp, Rate, Security, SmtpSettings
+from drip.core.dkim_keys import DkimKey, read_key
+from drip.core.settings import DkimSettings, Limits, Ramp, Rate, Security, SmtpSettings
 from drip.files import values
+from drip.files.disk import FileTrouble, read_file
 from drip.files.reader import Section, text_of
 from drip.files.servers import file_path, host_name, is_loopback
 from drip.files.wording import BadValue
 
 SMTP_KEYS = (
     "host", "port", "security", "user", "password", "oauth2_file", "connections", "timeout", "ca_file",
-    "envelope_from", "allow_plaintext",
+    "envelope_from", "allow_plaintext", "dkim",
 )  # fmt: skip
+DKIM_KEYS = ("domain", "selector", "key_file")
 LIMITS_KEYS = ("rate", "per_day", "ramp", "per_domain")
 RAMP_KEYS = ("start", "factor", "until")
 RETRY_KEYS = ("attempts", "first", "factor", "max")
@@ -47,6 +50,7 @@ def read_smtp(config: Section, folder: Path, *, needed: bool) -> SmtpSettings | 
         ca_file=section.parsed("ca_file", lambda text: file_path(text, folder), wanted="a path"),
         envelope_from=section.parsed("envelope_from", values.envelope_from),
         allow_plaintext=section.flag("allow_plaintext") or False,
+        dkim=_read_dkim(section, folder),
     )
     if needed:
         section.require("host", "write host: smtp.example.com")
@@ -55,6 +59,33 @@ def read_smtp(config: Section, folder: Path, *, needed: bool) -> SmtpSettings | 
     else:
         _check_login(section)
     return settings if settings.host else None
+
+
+def _read_dkim(smtp: Section, folder: Path) -> DkimSettings | None:
+    section = smtp.section("dkim", DKIM_KEYS)
+    if section is None:
+        return None
+    for key in DKIM_KEYS:
+        section.require(key, "write dkim: {domain: example.com, selector: drip, key_file: dkim.pem}")
+    domain = section.parsed("domain", values.domain)
+    selector = section.parsed("selector", values.selector)
+    path = section.parsed("key_file", lambda text: file_path(text, folder), wanted="a path")
+    if path is None:
+        return None
+    private = section.parsed("key_file", lambda _: _private_key(path), wanted="a path")
+    return DkimSettings(domain, selector, path, private) if domain and selector and private else None
+
+
+def _private_key(path: Path) -> DkimKey:
+    try:
+        return read_key(read_file(path))
+    except FileTrouble as trouble:
+        raise BadValue(f"{path.name}: {trouble}", trouble.hint or _KEY_HINT) from None
+    except ValueError as error:
+        raise BadValue(f"{path.name}: {error}", _KEY_HINT) from None
+
+
+_KEY_HINT = "make one: openssl genrsa -out dkim.pem 2048"
 
 
 def _password(text: str) -> str:

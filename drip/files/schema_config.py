@@ -85,6 +85,11 @@ def _factor(description: str) -> Schema:
 
 
 def _smtp() -> Schema:
+    dkim = {
+        "domain": described(_TEXT, "The domain that signs: that of `from`, or one above it."),
+        "selector": described(_TEXT, "Names the key: the record is SELECTOR._domainkey.DOMAIN."),
+        "key_file": described(_TEXT, "The private key, RSA (2048 bits) or Ed25519, in PEM."),
+    }
     properties = {
         "host": described(_TEXT, "The server, as smtp.example.com."),
         "port": _whole(1, 65_535, "Default: 587."),
@@ -97,6 +102,7 @@ def _smtp() -> Schema:
         "ca_file": described(_TEXT, "A private CA, in PEM."),
         "envelope_from": described(_TEXT, "Where bounces go; {token} in it makes it VERP."),
         "allow_plaintext": _flag("Allows `security: none` for a host that is not this machine. Default: false."),
+        "dkim": mapping(dkim, "Signs messages, where the server does not.", tuple(dkim)),
     }
     return _optional_keys(mapping(properties, "The mail server."))
 

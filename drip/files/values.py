@@ -18,6 +18,9 @@ from drip.core.settings import Rate
 from drip.errors import nearest
 from drip.files.wording import BadValue, quote, suggest
 
+_SELECTOR = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _HOURS = re.compile(r"\s*([0-9:]+)\s*[-–]\s*([0-9:]+)\s*")
 _RATE = re.compile(r"\s*([0-9]{1,9})\s*/\s*([smhd])\s*")
@@ -119,6 +122,13 @@ def domain(text: str) -> str:
         return parse_address(f"postmaster@{text.strip()}").domain
     except ValueError:
         raise BadValue(f"{quote(text)} is not a domain", "write it as example.com") from None
+
+
+def selector(text: str) -> str:
+    """A DKIM selector: what stands before `._domainkey` (RFC 6376, section 3.1)."""
+    if len(text) > 200 or not _SELECTOR.fullmatch(text):
+        raise BadValue(f"{quote(text)} is not a selector", "write letters, digits and -, as drip2026")
+    return text.lower()
 
 
 def envelope_from(text: str) -> str:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 from drip.core.delivery import Outcome, OutcomeKind
-from drip.core.settings import SmtpSettings
+from drip.core.settings import DkimSettings, SmtpSettings
 from drip.engine.points import Point, reached
 from drip.engine.ports import Envelope
 from drip.transport.access import Access, prepare
@@ -75,6 +75,7 @@ class SmtpTransport:
         self._monotonic = monotonic
         self._access: Access | None = None
         self._door = Door(self._habits.login_pause, monotonic)
+        self._sign = _signer(settings.dkim) if settings.dkim is not None else _unsigned
 
     @property
     def connections(self) -> int:
@@ -83,7 +84,7 @@ class SmtpTransport:
 
     def session(self) -> SmtpSession:
         """A new session for one thread; nothing is opened before the first message."""
-        return SmtpSession(lambda: self._door.enter(self._connect), self._habits, self._monotonic)
+        return SmtpSession(lambda: self._door.enter(self._connect), self._habits, self._monotonic, self._sign)
 
     def _connect(self) -> Any:
         from drip.transport import wire  # yagmail takes 100 ms to import; needed only when something is sent
@@ -109,8 +110,15 @@ class SmtpTransport:
 class SmtpSession:
     """One connection at a time, for one thread; fulfils `engine.ports.Session`."""
 
-    def __init__(self, connect: Callable[[], Any], habits: Habits, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        habits: Habits,
+        monotonic: Callable[[], float],
+        sign: Callable[[bytes], bytes],
+    ) -> None:
         self._connect = connect
+        self._sign = sign
         self._habits = habits
         self._monotonic = monotonic
         self._wire: Any = None
@@ -121,7 +129,7 @@ class SmtpSession:
     def send(self, envelope: Envelope, content: bytes, mark: Callable[[], bool]) -> Outcome:
         """Hand one message over; see `engine.ports.Session.send`."""
         try:
-            outcome = self._send(envelope, with_crlf(content), mark)
+            outcome = self._send(envelope, self._sign(with_crlf(content)), mark)
         except BaseException:
             self._drop()
             raise
@@ -277,6 +285,19 @@ class SmtpSession:
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.close()
+
+
+def _signer(settings: DkimSettings) -> Callable[[bytes], bytes]:
+    def signed(message: bytes) -> bytes:
+        from drip.render.dkim import sign  # with dkimpy; needed only when something is sent
+
+        return sign(message, settings.key, settings.domain, settings.selector, time.time())
+
+    return signed
+
+
+def _unsigned(message: bytes) -> bytes:
+    return message
 
 
 def with_crlf(content: bytes) -> bytes:

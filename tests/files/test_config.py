@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 from datetime import timedelta
@@ -225,7 +226,15 @@ BAD = [
     ("from without value", "from:\n", "drip.yaml:1:1", "from: it has no value"),
     ("unknown key", FROM + "databse: x\n", "drip.yaml:2:1", "did you mean 'database'?"),
     ("unknown nested key", SMTP + "smtp: {host: h, securty: tls}\n", "drip.yaml:3:17", "did you mean 'security'?"),
-    ("dkim is not there yet", SMTP + "smtp: {host: h, dkim: {}}\n", "drip.yaml:3:17", "there is no such key"),
+    ("dkim without anything", SMTP + "smtp: {host: h, dkim: {}}\n", "drip.yaml:3:23", "selector: it is missing"),
+    ("dkim without its file", SMTP + "smtp: {host: h, dkim: {domain: a.b, selector: s, key_file: k.pem}}\n",
+     "drip.yaml:3:60", "k.pem: there is no such file (make one: openssl genrsa -out dkim.pem 2048)"),
+    ("dkim with a file that is no key",
+     SMTP + "smtp: {host: h, dkim: {domain: a.b, selector: s, key_file: drip.yaml}}\n",
+     "drip.yaml:3:60", "drip.yaml: it holds no private key in PEM"),
+    ("dkim with a selector that is none",
+     SMTP + "smtp: {host: h, dkim: {domain: a.b, selector: s_, key_file: k.pem}}\n",
+     "drip.yaml:3:47", "'s_' is not a selector"),
     ("no such database", FROM + "database: mysql://root:hunter2@h/d\n", "drip.yaml:2:11", "it is not a database"),
     ("a database in memory", FROM + "database: 'sqlite:///:memory:'\n", "drip.yaml:2:11", "it is not a database"),
     ("sqlite with two slashes", FROM + "database: sqlite://drip.db\n", "drip.yaml:2:11", "write sqlite:///drip.db"),
@@ -312,6 +321,18 @@ BAD = [
     ("a number from a variable", SMTP + "smtp: {host: a, port: '${PORT}'}\n", "drip.yaml:3:23", "wanted a whole"),
     ("a path of nothing", FROM + "outbox: ' '\n", "drip.yaml:2:9", "it is not a path"),
 ]  # fmt: skip
+
+
+def test_a_key_for_dkim(tmp_path: Path) -> None:
+    seed = base64.b64encode(bytes(32))
+    write(tmp_path, {"keys/dkim.key": seed})
+    dkim = "dkim: {domain: Mail.Example.com, selector: Drip1, key_file: keys/dkim.key}"
+    smtp = settings(tmp_path, SMTP + f"smtp: {{host: h, {dkim}}}\n").smtp
+    assert smtp is not None
+    assert smtp.dkim is not None
+    assert (smtp.dkim.domain, smtp.dkim.selector) == ("mail.example.com", "drip1")
+    assert smtp.dkim.key.record == "v=DKIM1; k=ed25519; p=O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik="
+    assert seed.decode() not in repr(smtp)
 
 
 @pytest.mark.parametrize(("text", "where", "fragment"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import socket
 import subprocess
@@ -9,13 +10,17 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import dkim
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drip.core.delivery import OutcomeKind as Kind
+from drip.core.dkim_keys import read_key
+from drip.core.settings import DkimSettings
 from drip.engine.ports import Envelope, Session, Transport
 from drip.transport.smtp import Habits, SmtpSession, SmtpTransport, dot_stuffed, with_crlf
 from tests.smtp_server import Features, SmtpServer
@@ -49,6 +54,17 @@ def test_a_message_arrives_as_it_is(serve: Serve, connect: Connect) -> None:
     assert (message.message_id, message.content) == ("<1@example.org>", CONTENT)
     assert message.mail_options == f"SIZE={len(CONTENT)}"
     assert message.sha256 == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_messages_are_signed_where_drip_yaml_says_so(serve: Serve, connect: Connect) -> None:
+    server = serve()
+    key = read_key(base64.b64encode(bytes(32)))
+    signing = DkimSettings("example.org", "drip1", Path("dkim.key"), key)
+    assert connect(server.port, dkim=signing).send(ENVELOPE, CONTENT.replace(b"\r\n", b"\n"), yes).kind is Kind.SENT
+    (message,) = server.messages
+    assert message.content.endswith(CONTENT)
+    assert message.mail_options == f"SIZE={len(message.content)}"
+    assert dkim.verify(message.content, dnsfunc=lambda name, timeout=5: key.record.encode())
 
 
 def test_many_messages_share_a_connection(serve: Serve, connect: Connect) -> None:
