@@ -53,6 +53,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("running", "Send what is due: a loop, or one pass."),
         "unknown": ("unknown", "List deliveries whose fate is not known."),
         "resolve": ("unknown", "Settle deliveries whose fate is not known."),
+        "send-test": ("trying", "Send one real message, marked as a test."),
         "suppress": ("suppressions", "Look after the addresses that are never mailed."),
     },
     "Looking": {
@@ -91,7 +92,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"drip.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def resolve_command(

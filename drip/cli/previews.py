@@ -1,8 +1,10 @@
-"""Messages for `preview`: steps rendered for a person, or for an example of one. Nothing is written."""
+"""Messages for `preview` and `send-test`: steps rendered for a person, or for an example of one. Nothing is written."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from drip.cli.arguments import known_address
@@ -10,6 +12,7 @@ from drip.cli.invocation import Invocation
 from drip.core.address import Address
 from drip.core.policy import merged_variables
 from drip.core.sequence import Definition, Step
+from drip.engine.trial import marked
 from drip.errors import FilesInvalid, NotFound, Problem, Severity, did_you_mean
 from drip.files.sequences import ProjectFiles
 from drip.render.compile import Recipient, compile_step
@@ -18,6 +21,7 @@ from drip.store.store import Store
 
 EXAMPLE = "ada@example.com"
 """Who an example is to."""
+_PREVIEW = "preview"
 
 
 def preview_messages(
@@ -36,12 +40,26 @@ def preview_messages(
     """
     definition = definition_of(invocation, slug)
     steps = [_step(definition, step)] if step else list(definition.sequence.steps)
-    to, known = _person(invocation, definition, person)
-    if isinstance(variables.get("name"), str):
-        to = Address(to.email, variables["name"])
-    recipient = _recipient(invocation, to, {**known, **variables})
+    recipient = _recipient(invocation, definition, person, variables, _PREVIEW)
     now = invocation.now()
     return [(one.key, compile_step(definition, one, invocation.settings).render(recipient, now)) for one in steps]
+
+
+def trial_message(
+    invocation: Invocation, slug: str, step: str, to: str, person: str | None, variables: Mapping[str, Any]
+) -> tuple[Message, str]:
+    """One step as a test to an address of one's own, and the token that stands in for a delivery's.
+
+    Args:
+        to: as `parse_email` returns it.
+        person: as in `preview_messages`, which also says what is raised.
+    """
+    definition = definition_of(invocation, slug)
+    found = _step(definition, step)
+    token = f"test{secrets.token_hex(8)}"
+    recipient = _recipient(invocation, definition, person, variables, token)
+    recipient = replace(recipient, to=Address(to, recipient.to.name))
+    return marked(compile_step(definition, found, invocation.settings).render(recipient, invocation.now())), token
 
 
 def message_object(key: str, message: Message) -> dict[str, Any]:
@@ -115,14 +133,19 @@ def _own_variables(store: Store, slug: str, contact_id: int) -> Mapping[str, Any
     return {} if row_id is None else store.subscriptions.variables(row_id)
 
 
-def _recipient(invocation: Invocation, to: Address, variables: Mapping[str, Any]) -> Recipient:
+def _recipient(
+    invocation: Invocation, definition: Definition, person: str | None, variables: Mapping[str, Any], token: str
+) -> Recipient:
+    to, known = _person(invocation, definition, person)
+    if isinstance(variables.get("name"), str):
+        to = Address(to.email, variables["name"])
     base, mailto = invocation.settings.base_url, invocation.settings.inbound_address
-    link = None if base is None else f"{base}/u/preview"
+    link = None if base is None else f"{base}/u/{token}"
     return Recipient(
         to=to,
-        variables=variables,
-        delivery_token="preview",
+        variables={**known, **variables},
+        delivery_token=token,
         unsubscribe_url=link,
         preferences_url=link,
-        unsubscribe_mailto=None if mailto is None else f"mailto:{mailto}?subject=unsubscribe%20preview",
+        unsubscribe_mailto=None if mailto is None else f"mailto:{mailto}?subject=unsubscribe%20{token}",
     )

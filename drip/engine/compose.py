@@ -56,7 +56,7 @@ class Composer:
         message = self.message(stored, step, claim, variables, now)
         token = make_token(self._secret, Purpose.DELIVERY, claim.subscription_id, claim.step_id)
         return Composed(
-            envelope=Envelope(self._envelope_sender(message.sender, token), claim.email, token),
+            envelope=Envelope(envelope_sender(self._settings, message.sender, token), claim.email, token),
             content=write_message(message),
             digest=digest(message),
             message_id=message.message_id,
@@ -90,10 +90,6 @@ class Composer:
             )
         return compiled
 
-    def _envelope_sender(self, sender: Address, token: str) -> str:
-        wanted = self._settings.smtp.envelope_from if self._settings.smtp else None
-        return wanted.replace("{token}", token) if wanted else sender.email
-
     def _unsubscribe_url(self, claim: Claim) -> str | None:
         if self._settings.base_url is None:
             return None
@@ -105,6 +101,12 @@ class Composer:
             return None
         token = make_token(self._secret, Purpose.UNSUBSCRIBE, claim.subscription_id)
         return f"mailto:{address}?subject=unsubscribe%20{token}"
+
+
+def envelope_sender(settings: Settings, sender: Address, token: str) -> str:
+    """MAIL FROM: where bounces go."""
+    wanted = settings.smtp.envelope_from if settings.smtp else None
+    return wanted.replace("{token}", token) if wanted else sender.email
 
 
 def digest(message: Message) -> bytes:
