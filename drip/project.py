@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from drip.core.moments import floor_to_millisecond
 from drip.core.settings import Settings, TransportKind
 from drip.files.config import find_config, load_settings
-from drip.store.database import Database, open_url
+from drip.store.database import open_url
 from drip.store.processes import LocalProcesses
 from drip.store.store import Store
 
@@ -96,7 +96,7 @@ class Project:
         """
         from drip.engine.rehearsal import Rehearsal, accepted
 
-        store = Store(Database(None))
+        store = Store(open_url("sqlite:///:memory:"))
         with store.opened():
             yield Rehearsal(store, self.settings, now, answer=answer or accepted)
 

@@ -28,6 +28,7 @@ from drip.engine.subscribe import Answered, Request, subscribe
 from drip.engine.worker import Report, Worker
 from drip.store.database import Database
 from drip.store.processes import LocalProcesses
+from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -109,7 +110,7 @@ class Lab:
             folder=folder, path=folder / "drip.yaml", sender=Address("hello@example.com", "Us"), project="lab"
         )
         self.settings = replace(self.settings, **settings)
-        self.store = Store(Database(folder / "drip.db"), self.settings)
+        self.store = Store(SqliteDatabase(folder / "drip.db"), self.settings)
         self.transport = RecordingTransport()
         self.processes = FakeProcesses()
         self.now = START
@@ -170,6 +171,12 @@ class Lab:
 
 def _incoming(sequences: Sequence[EmailSequence]) -> list[Incoming]:
     return [Incoming(Definition(sequence), f"sequences/{sequence.id}.yaml") for sequence in sequences]
+
+
+def sqlite(database: Database) -> SqliteDatabase:
+    """A database that is known to be SQLite, for what only that can do."""
+    assert isinstance(database, SqliteDatabase)
+    return database
 
 
 @contextmanager

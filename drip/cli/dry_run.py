@@ -26,7 +26,7 @@ MOST = 1000
 def dry_run(invocation: Invocation, now: datetime, limit: int | None, as_json: bool) -> None:
     """Show what a pass at `now` would do with each person who is due; only their next step is looked at."""
     try:
-        with opened_for_reading(invocation.project.store.database.path) as store:
+        with opened_for_reading(invocation.project.store.database) as store:
             due = store.claims.count_due(now)
             with progress("looking", min(due, limit or MOST)) as bar:
                 rows = []

@@ -84,9 +84,8 @@ def definition_of(invocation: Invocation, slug: str) -> Definition:
     if found is not None and not errors:
         return found
     known = set(files.paths)
-    database = invocation.project.store.database.path
     # Looking makes no database where there is none.
-    if database is None or database.exists():
+    if invocation.project.store.database.exists:
         with invocation.opened() as store:
             stored = store.sequences.by_slug(slug)
             known.update(store.sequences.slugs())

@@ -388,7 +388,7 @@ class Store(Protocol):
         """This thread's connection, held open."""
         ...
 
-    def version(self) -> tuple[int, int]:
+    def version(self) -> object:
         """Another one whenever anything was written to the database, by whomever."""
         ...
 

@@ -5,24 +5,18 @@ Every question costs what it shows, or is one pass over an index; a long one can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-
-import peewee
 
 from drip.core.delivery import DeliveryState
 from drip.core.moments import to_milliseconds
 from drip.core.subscription import CancelReason, SubscriptionStatus
 from drip.store.database import Database
-from drip.store.rows import marks, moment
+from drip.store.rows import given, marks, moment
 
 SPAN = 20_000
 """Contacts that one look of a search goes through."""
-_STEPS_BETWEEN_LOOKS = 50_000
-"""Of SQLite's virtual machine: about a millisecond."""
 
 _FACE = """
     SELECT s.id, c.id, c.email, c.name, s.status, s.cancel_reason, t.key, s.next_send_at, s.last_sent_at, d.state
@@ -43,10 +37,6 @@ _PLACES = """
     WHERE ? IS NULL OR b.step_id = ?
     ORDER BY s.id {order} LIMIT ?
 """
-
-
-class GivenUp(Exception):
-    """Nobody waits for the answer any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,30 +83,12 @@ class Board:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @contextmanager
-    def interruptible(self, given_up: Callable[[], bool]) -> Iterator[None]:
-        """Break off the questions of this thread when `given_up` says so.
-
-        Raises:
-            GivenUp: it did.
-        """
-        connection = self._database.peewee.connection()
-        connection.set_progress_handler(given_up, _STEPS_BETWEEN_LOOKS)
-        try:
-            yield
-        except peewee.OperationalError as error:
-            if "interrupted" not in str(error):
-                raise
-            raise GivenUp from error
-        finally:
-            connection.set_progress_handler(None, 0)
-
     def sent(self, since: datetime, until: datetime, slot: timedelta) -> dict[int, dict[int, int]]:
         """How much was sent in each slot of time, by the sequence's row id; slots count from 0 at `since`."""
         begun = to_milliseconds(since)
         rows = self._database.rows(
             "SELECT t.sequence_id, (d.at - ?) / ? AS slot, COUNT(*)"
-            " FROM delivery d CROSS JOIN step t ON t.id = d.step_id"
+            f" FROM delivery d {self._database.ordered_join} step t ON t.id = d.step_id"
             " WHERE d.state = 'sent' AND d.state IN ('sent', 'failed') AND d.at >= ? AND d.at < ? GROUP BY 1, 2",
             *(begun, slot // timedelta(milliseconds=1), begun, to_milliseconds(until)),
         )
@@ -125,11 +97,12 @@ class Board:
     def coming(self, now: datetime, until: datetime, slot: timedelta) -> dict[int, dict[int, int]]:
         """How many next messages are due in each slot from now, by the sequence's row id; the overdue are in slot 0."""
         rows = self._database.rows(
-            "SELECT s.sequence_id, MAX(s.next_send_at - ?, 0) / ? AS slot, COUNT(*)"
-            " FROM sequence q CROSS JOIN subscription s INDEXED BY subscription_due ON s.sequence_id = q.id"
+            "SELECT s.sequence_id, CASE WHEN s.next_send_at > ? THEN (s.next_send_at - ?) / ? ELSE 0 END AS slot,"
+            f" COUNT(*) FROM sequence q {self._database.ordered_join} subscription s"
+            f" {self._database.by_index('subscription_due')} ON s.sequence_id = q.id"
             " WHERE s.status = 'active' AND s.owner IS NULL AND s.next_send_at IS NOT NULL AND s.next_send_at < ?"
             " GROUP BY 1, 2",
-            *(to_milliseconds(now), slot // timedelta(milliseconds=1), to_milliseconds(until)),
+            *(to_milliseconds(now), to_milliseconds(now), slot // timedelta(milliseconds=1), to_milliseconds(until)),
         )
         return _by_sequence(rows)
 
@@ -164,12 +137,12 @@ class Board:
     def starting_with(self, wanted: Narrowed, text: str, limit: int = 20) -> list[Face]:
         """People whose address begins with a text, by address: found by an index."""
         key = text.casefold()
+        where, params = _filters(wanted)
         rows = self._database.rows(
-            f"{_FACE} FROM contact c CROSS JOIN subscription s"
+            f"{_FACE} FROM contact c {self._database.ordered_join} subscription s"
             f" ON s.contact_id = c.id AND s.sequence_id = ? AND s.replaced = 0 {_OPEN}"
-            " WHERE c.email_key >= ? AND c.email_key < ? AND (? IS NULL OR s.status = ?)"
-            " AND (? IS NULL OR s.next_step_id = ?) ORDER BY c.email_key LIMIT ?",
-            *(wanted.sequence_id, key, key + "\U0010ffff", *_filters(wanted), limit),
+            f" WHERE c.email_key >= ? AND c.email_key < ?{where} ORDER BY c.email_key LIMIT ?",
+            *(wanted.sequence_id, key, key + "\U0010ffff", *params, limit),
         )
         return [_face(row) for row in rows]
 
@@ -182,12 +155,13 @@ class Board:
         if below is None:
             below = int(self._database.value("SELECT MAX(id) FROM contact") or 0) + 1
         bottom, key = below - SPAN, text.casefold()
+        where, params = _filters(wanted)
         rows = self._database.rows(
-            f"{_FACE} FROM contact c CROSS JOIN subscription s"
+            f"{_FACE} FROM contact c {self._database.ordered_join} subscription s"
             f" ON s.contact_id = c.id AND s.sequence_id = ? AND s.replaced = 0 {_OPEN}"
             " WHERE c.id < ? AND c.id >= ? AND (instr(c.email_key, ?) > 0 OR instr(lower(c.name), ?) > 0)"
-            " AND (? IS NULL OR s.status = ?) AND (? IS NULL OR s.next_step_id = ?) ORDER BY c.id DESC LIMIT ?",
-            *(wanted.sequence_id, below, bottom, key, key, *_filters(wanted), limit),
+            f"{where} ORDER BY c.id DESC LIMIT ?",
+            *(wanted.sequence_id, below, bottom, key, key, *params, limit),
         )
         found = tuple(_face(row) for row in rows)
         if len(found) == limit:
@@ -221,9 +195,8 @@ class Board:
         return [found[row_id] for row_id in ids if row_id in found]
 
 
-def _filters(wanted: Narrowed) -> tuple[Any, ...]:
-    status = wanted.status and wanted.status.value
-    return status, status, wanted.step_id, wanted.step_id
+def _filters(wanted: Narrowed) -> tuple[str, list[Any]]:
+    return given(("s.status = ?", wanted.status), ("s.next_step_id = ?", wanted.step_id))
 
 
 def _json(values: list[str]) -> str:

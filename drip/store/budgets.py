@@ -35,8 +35,9 @@ class Budgets:
     def use(self, day: date, count: int) -> None:
         """Count so many more on a day; a negative count gives back."""
         self._database.run(
-            "INSERT INTO day (day, used) VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET used = MAX(used + ?, 0)",
-            *(day.isoformat(), max(count, 0), count),
+            "INSERT INTO day (day, used) VALUES (?, ?) ON CONFLICT (day) DO UPDATE"
+            " SET used = CASE WHEN day.used + ? > 0 THEN day.used + ? ELSE 0 END",
+            *(day.isoformat(), max(count, 0), count, count),
         )
 
     def first_day(self) -> date | None:

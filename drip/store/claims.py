@@ -91,9 +91,11 @@ class Claims:
             "DELETE FROM worker WHERE ended_at IS NOT NULL"
             " AND id < (SELECT MAX(id) FROM worker WHERE ended_at IS NOT NULL)"
         )
-        return self._database.insert(
-            "INSERT INTO worker (machine, pid, birth, started_at, lease_until) VALUES (?, ?, ?, ?, ?)",
-            *(machine, pid, birth, ms(now), ms(lease_until)),
+        return int(
+            self._database.value(
+                "INSERT INTO worker (machine, pid, birth, started_at, lease_until) VALUES (?, ?, ?, ?, ?) RETURNING id",
+                *(machine, pid, birth, ms(now), ms(lease_until)),
+            )
         )
 
     def renew(self, worker_id: int, identity: tuple[str, int, str], now: datetime, lease_until: datetime) -> None:
@@ -331,7 +333,8 @@ class Claims:
         Those of people who have opted out since are left alone: nothing of theirs is tried again.
         """
         self._database.run(
-            "UPDATE delivery SET state = 'deferred', reason = ?, attempts = MAX(attempts - 1, 0), at = ?"
+            "UPDATE delivery SET state = 'deferred', reason = ?, at = ?,"
+            " attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END"
             f" WHERE id IN ({marks(len(delivery_ids))}) AND state = 'failed'"
             " AND EXISTS (SELECT 1 FROM subscription s JOIN contact c ON c.id = s.contact_id"
             " JOIN suppression x ON x.email_key = c.email_key"

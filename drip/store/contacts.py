@@ -11,8 +11,8 @@ from drip.core.address import email_key, erased_key
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.subscription import ContactStatus, SuppressionReason
 from drip.engine.records import Contact, Suppression
-from drip.store.database import Database
-from drip.store.rows import dump, load, marks
+from drip.store.database import EVERYTHING, Database
+from drip.store.rows import dump, given, load, marks
 
 _GRAVITY = (
     SuppressionReason.BOUNCE,
@@ -26,6 +26,7 @@ _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}|[245][0-9]{2}")
 """A status code; anything else that is kept beside an address is somebody's words, and may name the person."""
 _PAGE = 1000
 """Contacts read at once."""
+_HAS = "instr(email_key, ?) > 0"
 _CONTACT = "id, email, name, variables, status, created_at, updated_at"
 
 
@@ -60,10 +61,9 @@ class Contacts:
         left = limit
         while left is None or left > 0:
             size = _PAGE if left is None else min(left, _PAGE)
+            where, params = given(("id < ?", last), ("status = ?", status), (_HAS, search))
             rows = self._database.rows(
-                f"SELECT {_CONTACT} FROM contact WHERE (? IS NULL OR id < ?) AND (? IS NULL OR status = ?)"
-                " AND (? IS NULL OR instr(email_key, ?) > 0) ORDER BY id DESC LIMIT ?",
-                *(last, last, status, status, search, search, size),
+                f"SELECT {_CONTACT} FROM contact WHERE 1 = 1{where} ORDER BY id DESC LIMIT ?", *params, size
             )
             yield from map(_contact, rows)
             if len(rows) < size:
@@ -75,22 +75,19 @@ class Contacts:
         self, *, status: ContactStatus | None = None, search: str | None = None, limit: int, offset: int
     ) -> list[Contact]:
         """Contacts, newest first, whose address has `search` in it."""
+        where, params = given(("status = ?", status), (_HAS, search))
         rows = self._database.rows(
-            f"SELECT {_CONTACT} FROM contact WHERE (? IS NULL OR status = ?) AND (? IS NULL OR instr(email_key, ?) > 0)"
-            " ORDER BY id DESC LIMIT ? OFFSET ?",
-            *(status, status, search, search, limit, offset),
+            f"SELECT {_CONTACT} FROM contact WHERE 1 = 1{where} ORDER BY id DESC LIMIT ? OFFSET ?",
+            *params,
+            limit,
+            offset,
         )
         return [_contact(row) for row in rows]
 
     def count(self, *, status: ContactStatus | None = None, search: str | None = None) -> int:
         """How many `page` gives without a limit."""
-        return int(
-            self._database.value(
-                "SELECT COUNT(*) FROM contact WHERE (? IS NULL OR status = ?)"
-                " AND (? IS NULL OR instr(email_key, ?) > 0)",
-                *(status, status, search, search),
-            )
-        )
+        where, params = given(("status = ?", status), (_HAS, search))
+        return int(self._database.value(f"SELECT COUNT(*) FROM contact WHERE 1 = 1{where}", *params))
 
     def add(self, people: Iterable[tuple[str, str]], now: datetime) -> None:
         """Insert (email, name) pairs; those that exist are left alone."""
@@ -185,29 +182,30 @@ class Suppressions:
         """Keep that an address is suppressed, but no longer which one it is."""
         erased = erased_key(key)
         code = self._database.value("SELECT code FROM suppression WHERE email_key = ?", key)
+        self._rename(key, erased, erased)
         self._database.run(
-            "UPDATE OR REPLACE suppression SET email_key = ?, email = ?, code = ?, delivery_id = NULL"
-            " WHERE email_key = ?",
-            *(erased, erased, code if _STATUS.fullmatch(code or "") else None, key),
+            "UPDATE suppression SET code = ?, delivery_id = NULL WHERE email_key = ?",
+            *(code if _STATUS.fullmatch(code or "") else None, erased),
         )
 
     def know(self, email: str) -> None:
         """The address of somebody who was erased is known again: if suppressed, it is found under it from now on."""
         key = email_key(email)
-        self._database.run(
-            "UPDATE OR REPLACE suppression SET email_key = ?, email = ? WHERE email_key = ?",
-            *(key, email, erased_key(key)),
-        )
+        self._rename(erased_key(key), key, email)
+
+    def _rename(self, old: str, new: str, email: str) -> None:
+        """Keep an entry under another key, in place of one that stands there."""
+        with self._database.transaction():
+            if self._database.row("SELECT 1 FROM suppression WHERE email_key = ?", old) is not None:
+                self._database.run("DELETE FROM suppression WHERE email_key = ?", new)
+                self._database.run(
+                    "UPDATE suppression SET email_key = ?, email = ? WHERE email_key = ?", new, email, old
+                )
 
     def count(self, *, reason: SuppressionReason | None = None, search: str | None = None) -> int:
         """How many `list` gives without a limit."""
-        return int(
-            self._database.value(
-                "SELECT COUNT(*) FROM suppression WHERE (? IS NULL OR reason = ?)"
-                " AND (? IS NULL OR instr(email_key, ?) > 0)",
-                *(reason, reason, search, search),
-            )
-        )
+        where, params = given(("reason = ?", reason), (_HAS, search))
+        return int(self._database.value(f"SELECT COUNT(*) FROM suppression WHERE 1 = 1{where}", *params))
 
     def remove_made_by(self, delivery_ids: Sequence[int]) -> list[tuple[str, datetime]]:
         """Remove the entries that these refusals made: (address, when it was added) of each."""
@@ -229,11 +227,13 @@ class Suppressions:
         offset: int = 0,
     ) -> list[Suppression]:
         """Entries, newest first. A limit of None is no limit."""
+        where, params = given(("reason = ?", reason), (_HAS, search))
         rows = self._database.rows(
-            "SELECT email, reason, code, added_at FROM suppression"
-            " WHERE (? IS NULL OR reason = ?) AND (? IS NULL OR email_key LIKE '%' || ? || '%')"
+            f"SELECT email, reason, code, added_at FROM suppression WHERE 1 = 1{where}"
             " ORDER BY added_at DESC, email_key LIMIT ? OFFSET ?",
-            *(reason, reason, search, search, -1 if limit is None else limit, offset),
+            *params,
+            EVERYTHING if limit is None else limit,
+            offset,
         )
         return [_suppression(row) for row in rows]
 

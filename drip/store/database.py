@@ -1,65 +1,79 @@
-"""The connection: pragmas, transactions, and peewee's errors as ours. One connection per thread."""
+"""The face that every database shows: transactions, plain calls for SQL, and what the dialects say differently.
+
+SQL is written once for all of them, with `?` for parameters. What only one database knows lives in its own module.
+"""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import peewee
+from drip.errors import Invalid
 
-from drip.errors import DatabaseUnavailable, Invalid
-
-BUSY_TIMEOUT = 30
-"""Seconds that a writer waits for another."""
-FREE_SPACE_FLOOR = 64 * 1024 * 1024
-"""Octets of free disk below which nothing is claimed."""
-
-_WORDS = {
-    "SQLITE_BUSY": ("another program holds the database", "try again; the lock is waited for 30 seconds"),
-    "SQLITE_FULL": ("the disk is full", "free some space; nothing was changed"),
-    "SQLITE_IOERR": ("the disk can't be read or written", "look at the disk and its limits; nothing was changed"),
-    "SQLITE_READONLY": ("the database can't be written", "look at the permissions of the file and its folder"),
-    "SQLITE_CANTOPEN": ("the database can't be opened", "look at the path and its permissions"),
-    "SQLITE_NOTADB": ("the file is not a database", "look at `database` in drip.yaml"),
-    "SQLITE_CORRUPT": ("the database is damaged", "restore a backup; `drip db check` says more"),
-}
+EVERYTHING = 2**62
+"""A LIMIT that is none."""
 
 
-class _Sqlite(peewee.SqliteDatabase):
-    """SQLite rolls back by itself when the disk is full; a second rollback would hide why."""
+class Cursor(Protocol):
+    """What DB-API 2.0 (PEP 249) gives for a statement."""
 
-    def rollback(self) -> None:
-        standing: sqlite3.Connection = peewee.SqliteDatabase.connection(self)
-        if standing.in_transaction:
-            super().rollback()
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Any: ...
+    def fetchmany(self, size: int) -> list[Any]: ...
+    def fetchall(self) -> list[Any]: ...
 
 
-class Database:
-    """One SQLite file, or one in memory, with plain calls for SQL."""
+class GivenUp(Exception):
+    """Nobody waits for the answer any more."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Nothing is opened yet. A path of None is a database in memory, for one thread."""
-        self.path = path
-        self._epoch = 0
-        self.peewee: peewee.SqliteDatabase = _Sqlite(
-            ":memory:" if path is None else str(path),
-            lock_type="IMMEDIATE",
-            timeout=BUSY_TIMEOUT,
-            autoconnect=False,
-            pragmas={
-                "journal_mode": "wal",
-                "synchronous": 2,  # FULL: a mark that vanishes with the power is a message sent twice
-                "foreign_keys": 1,
-                "cache_size": -64_000,
-                "temp_store": 2,
-                "journal_size_limit": 67_108_864,
-                "trusted_schema": 0,
-            },
-        )
+
+class Database(ABC):
+    """One database. Each thread has its own connection."""
+
+    path: Path | None = None
+    """The file; None in memory and on a server."""
+    ordered_join = "CROSS JOIN"
+    """A join of which the database is told to look at the left side first."""
+
+    def by_index(self, name: str) -> str:
+        """After a table's name: which index to go by, where the database can be told."""
+        return ""
+
+    @abstractmethod
+    def json_text(self, column: str, key: str) -> str:
+        """An expression: what a JSON object kept as text has under a key; NULL when it has nothing there."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where it is, for people; without a password."""
+
+    @property
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is anything to open; a server is asked only when it is connected."""
+
+    @property
+    @abstractmethod
+    def is_connected(self) -> bool:
+        """Whether this thread has a connection."""
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Connect this thread.
+
+        Raises:
+            DatabaseUnavailable: it can't be opened.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give up this thread's connection, if it has one."""
 
     @contextmanager
     def connected(self) -> Iterator[None]:
@@ -68,46 +82,45 @@ class Database:
         Raises:
             DatabaseUnavailable: it can't be opened.
         """
-        if not self.peewee.is_closed():
+        if self.is_connected:
             yield
             return
-        with self.translated():
-            self.peewee.connect()
+        self.connect()
         try:
             yield
         finally:
-            self.peewee.close()
+            self.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing, and the write lock from its start; inside another it joins that one."""
-        if self.peewee.in_transaction():
-            yield
-            return
-        with self.translated(), self.peewee.atomic():
-            self._epoch += 1  # the write lock is held
-            yield
+    @abstractmethod
+    def read_only(self) -> AbstractContextManager[Database]:
+        """The same database, connected for this thread as a witness: nothing in or beside it changes."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[None]:
+        """All or nothing, and nobody else writes meanwhile; inside another it joins that one."""
 
     @property
+    @abstractmethod
     def epoch(self) -> int | None:
         """Names the transaction that this thread is in: what is read in it stays true in it. None outside of one."""
-        return self._epoch if self.peewee.in_transaction() else None
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
+    @abstractmethod
+    def savepoint(self) -> AbstractContextManager[None]:
         """Undo only what is in this block when it fails; inside a transaction."""
-        with self.translated(), self.peewee.savepoint():
-            yield
+
+    @abstractmethod
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> Cursor:
+        """Execute one statement."""
 
     def rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         """All rows of a query, or of a statement with RETURNING."""
         with self.translated():
-            return list(self.peewee.execute_sql(sql, params).fetchall())
+            return list(self.execute(sql, params).fetchall())
 
     def row(self, sql: str, *params: Any) -> tuple[Any, ...] | None:
         """The first row of a query, or None."""
         with self.translated():
-            found: tuple[Any, ...] | None = self.peewee.execute_sql(sql, params).fetchone()
+            found: tuple[Any, ...] | None = self.execute(sql, params).fetchone()
             return found
 
     def value(self, sql: str, *params: Any) -> Any:
@@ -118,83 +131,94 @@ class Database:
     def run(self, sql: str, *params: Any) -> int:
         """Execute a statement; the number of rows it changed."""
         with self.translated():
-            return int(self.peewee.execute_sql(sql, params).rowcount)
+            return int(self.execute(sql, params).rowcount)
 
-    def insert(self, sql: str, *params: Any) -> int:
-        """Execute an INSERT; the id of the new row."""
-        with self.translated():
-            return int(self.peewee.execute_sql(sql, params).lastrowid)
-
+    @abstractmethod
     def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Execute a statement once per row of parameters."""
-        with self.translated():
-            self.peewee.connection().executemany(sql, rows)
 
+    @abstractmethod
+    def insert_events(self, sql: str, rows: Sequence[Sequence[Any]]) -> list[int]:
+        """Insert rows into `event` one after another; their ids, in the same order."""
+
+    @abstractmethod
     def stream(self, sql: str, *params: Any) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, not all in memory at once. Write nothing to the same tables meanwhile."""
-        with self.translated():
-            cursor = self.peewee.execute_sql(sql, params)
-            while rows := cursor.fetchmany(1000):
-                yield from rows
 
+    @abstractmethod
+    def interruptible(self, given_up: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Break off the questions of this thread when `given_up` says so.
+
+        Raises:
+            GivenUp: it did.
+        """
+
+    @abstractmethod
+    def translated(self) -> AbstractContextManager[None]:
+        """Turn what the outside did to the database into DatabaseUnavailable; a mistake in SQL stays what it is."""
+
+    @abstractmethod
+    def schema_version(self) -> int:
+        """The number of the newest migration that was made; 0 for an empty database."""
+
+    @abstractmethod
+    def migrating(self) -> AbstractContextManager[None]:
+        """Let nobody else migrate meanwhile."""
+
+    @abstractmethod
+    def migrate(self, folder: Path, version: int) -> None:
+        """Make the migrations of a folder that were not made yet, all or nothing; the newest is `version`."""
+
+    @abstractmethod
     def backup_to(self, path: Path) -> None:
-        """Copy the whole database while it is in use.
+        """Copy the whole database into a new file while it is in use.
 
         Raises:
             DatabaseUnavailable: the copy can't be written.
         """
-        with self.translated():
-            target = sqlite3.connect(path)
-            try:
-                self.peewee.connection().backup(target)
-            finally:
-                target.close()
 
+    @abstractmethod
     def overwrite_deleted(self) -> None:
         """Have zeros written over what is deleted from now on; it would stay in the file until its space is reused."""
-        self.run("PRAGMA secure_delete = ON")
 
-    def version(self) -> tuple[int, int]:
-        """Changes with every commit of another connection, and with every change made by this one."""
-        with self.translated():
-            others: int = self.value("PRAGMA data_version")
-            standing: sqlite3.Connection = self.peewee.connection()
-            return others, standing.total_changes
+    @abstractmethod
+    def version(self) -> object:
+        """Another one whenever anything was written to the database, by whomever."""
 
+    @abstractmethod
+    def numbers(self) -> Mapping[str, int]:
+        """The last id given out, by table: of those whose ids are never used twice."""
+
+    @abstractmethod
+    def last_number(self, table: str) -> int:
+        """The last id given out in one of them; 0 before the first."""
+
+    @abstractmethod
+    def skip_to(self, table: str, number: int) -> None:
+        """Give out no id up to that number again."""
+
+    @abstractmethod
+    def now(self) -> datetime:
+        """The real moment, by the one clock that all processes on this database share; leases run by it."""
+
+    @abstractmethod
+    def damage(self, most: int) -> list[tuple[str, str]]:
+        """What the database itself finds wrong: (rule, what) of each, at most so many per rule."""
+
+    @abstractmethod
     def require_space(self) -> None:
-        """Raise DatabaseUnavailable when the disk has under 64 MB left."""
-        if self.path is None:
-            return
-        stats = os.statvfs(self.path.parent)
-        free = stats.f_bavail * stats.f_frsize
-        if free < FREE_SPACE_FLOOR:
-            raise DatabaseUnavailable(
-                f"only {free // 1_048_576} MB are free on the disk of {self.path.name}",
-                "nothing is sent below 64 MB, as it might not be recorded: free some space",
-            )
-
-    @contextmanager
-    def translated(self) -> Iterator[None]:
-        """Turn what the outside did to the database into DatabaseUnavailable; a mistake in SQL stays what it is."""
-        try:
-            yield
-        except (peewee.DatabaseError, peewee.InterfaceError, sqlite3.Error) as error:
-            name = getattr(getattr(error, "orig", None) or error, "sqlite_errorname", "")
-            words = next((words for prefix, words in _WORDS.items() if name.startswith(prefix)), None)
-            if words is None:
-                raise
-            raise DatabaseUnavailable(f"{words[0]} ({self.path or 'in memory'})", words[1]) from error
+        """Raise DatabaseUnavailable when what is sent might not be recorded for want of disk."""
 
 
 def open_url(url: str) -> Database:
-    """The database behind `sqlite:///path`; nothing is opened yet.
+    """The database behind a URL; nothing is opened yet.
 
     Raises:
         Invalid: the URL is of a kind drip does not know.
     """
     scheme, _, rest = url.partition("://")
-    if scheme != "sqlite" or not rest.startswith("/"):
-        raise Invalid(f"database: {scheme}:// is not a database drip knows", "write sqlite:///drip.db")
-    if rest == "/:memory:":
-        return Database(None)
-    return Database(Path(rest[1:]))
+    if scheme == "sqlite" and rest.startswith("/"):
+        from drip.store.sqlite import SqliteDatabase
+
+        return SqliteDatabase(None if rest == "/:memory:" else Path(rest[1:]))
+    raise Invalid(f"database: {scheme}:// is not a database drip knows", "write sqlite:///drip.db")

@@ -45,12 +45,12 @@ class Endpoints:
     def active(self) -> list[Endpoint]:
         """Those that events are for now. Inside a transaction they are read once: nobody else can change them."""
         epoch = self._database.epoch
-        if epoch is None or self._active[0] != epoch:
+        read_in, found = self._active
+        if epoch is None or read_in != epoch:
             found = [endpoint for endpoint in self.all() if endpoint.disabled_at is None]
-            if epoch is None:
-                return found
-            self._active = (epoch, found)
-        return self._active[1]
+            if epoch is not None:
+                self._active = (epoch, found)
+        return found
 
     def all(self) -> list[Endpoint]:
         """Every endpoint in use, disabled ones included: those of drip.yaml in its order, then the keys'."""
@@ -109,8 +109,8 @@ class Endpoints:
     def hold(self, endpoint_id: int, until: datetime) -> None:
         """Leave an endpoint alone until then."""
         self._database.run(
-            "UPDATE webhook_endpoint SET held_until = MAX(COALESCE(held_until, 0), ?) WHERE id = ?",
-            *(ms(until), endpoint_id),
+            "UPDATE webhook_endpoint SET held_until = ? WHERE id = ? AND COALESCE(held_until, 0) < ?",
+            *(ms(until), endpoint_id, ms(until)),
         )
 
     def any(self) -> bool:

@@ -13,6 +13,7 @@ from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.points import Point, reached
 from drip.engine.records import Event, EventType
 from drip.store.database import Database
+from drip.store.rows import marks
 from drip.store.webhooks import Webhooks
 
 _INSERT = "INSERT INTO event (type, at, sequence_id, subscription_id, step_id, data) VALUES (?, ?, ?, ?, ?, ?)"
@@ -48,42 +49,24 @@ class Events:
         events = list(events)
         if self._webhooks.wants(events):
             with self._database.transaction():
-                # Nobody else can write meanwhile, so the numbers of the new rows are known.
-                first = self.last() + 1
-                self._insert(events)
+                numbers = self._database.insert_events(_INSERT, _rows(events))
                 self._webhooks.fan_out(
-                    [(number, event_id(number, event.at), event) for number, event in enumerate(events, first)]
+                    [(number, event_id(number, event.at), event) for number, event in zip(numbers, events, strict=True)]
                 )
         else:
-            self._insert(events)
+            self._database.run_many(_INSERT, _rows(events))
         reached(Point.EVENT_WRITTEN)
-
-    def _insert(self, events: Iterable[Event]) -> None:
-        self._database.run_many(
-            _INSERT,
-            [
-                (
-                    event.type.value,
-                    to_milliseconds(event.at),
-                    event.sequence_id,
-                    event.subscription_id,
-                    event.step_id,
-                    json.dumps(event.data, ensure_ascii=False, separators=(",", ":")) if event.data else None,
-                )
-                for event in events
-            ],
-        )
 
     def last(self) -> int:
         """The number of the newest event there ever was; 0 before the first."""
-        return int(self._database.value("SELECT seq FROM sqlite_sequence WHERE name = 'event'") or 0)
+        return self._database.last_number("event")
 
     def after(self, number: int, types: Iterable[EventType], limit: int) -> list[tuple[int, Event]]:
         """Events of these types with a greater number, oldest first, each with its number."""
         kinds = [kind.value for kind in types]
         rows = self._database.rows(
             "SELECT id, type, at, sequence_id, subscription_id, step_id, data FROM event"
-            f" WHERE id > ? AND type IN ({','.join('?' * len(kinds))}) ORDER BY id LIMIT ?",
+            f" WHERE id > ? AND type IN ({marks(len(kinds))}) ORDER BY id LIMIT ?",
             *(number, *kinds, limit),
         )
         return [(row[0], _event(row)) for row in rows]
@@ -120,12 +103,12 @@ class Events:
         if email_key is not None:
             where.append(
                 "(e.subscription_id IN (SELECT s2.id FROM subscription s2 JOIN contact c2 ON c2.id = s2.contact_id"
-                " WHERE c2.email_key = ?) OR json_extract(e.data, '$.email') = ?)"
+                f" WHERE c2.email_key = ?) OR {self._database.json_text('e.data', 'email')} = ?)"
             )
             extra += [email_key, email_key]
         kinds = [kind.value for kind in types]
         if kinds:
-            where.append(f"e.type IN ({','.join('?' * len(kinds))})")
+            where.append(f"e.type IN ({marks(len(kinds))})")
             extra += kinds
         rows = self._database.rows(
             "SELECT e.id, e.type, e.at, q.slug, c.email, t.key, e.data FROM event e"
@@ -143,6 +126,20 @@ class Events:
             for number, kind, at, slug, email, key, data in rows
         ]
         return entries[::-1] if newest else entries
+
+
+def _rows(events: Iterable[Event]) -> list[tuple[Any, ...]]:
+    return [
+        (
+            event.type.value,
+            to_milliseconds(event.at),
+            event.sequence_id,
+            event.subscription_id,
+            event.step_id,
+            json.dumps(event.data, ensure_ascii=False, separators=(",", ":")) if event.data else None,
+        )
+        for event in events
+    ]
 
 
 def _event(row: tuple[Any, ...]) -> Event:

@@ -77,8 +77,7 @@ class HighWaterMark:
         """
         if self.path is None or (self._written is not None and self._store.events.last() == self._written.event):
             return
-        numbers = dict(self._store.database.rows("SELECT name, seq FROM sqlite_sequence"))
-        mark = Mark(self._store.identity(), now, numbers)
+        mark = Mark(self._store.identity(), now, self._store.database.numbers())
         standing = self._read()
         if standing is None or standing.database != mark.database or standing.event < mark.event:
             _write(self.path, mark)
@@ -101,9 +100,7 @@ class HighWaterMark:
 
     def _skip(self, numbers: Mapping[str, int]) -> None:
         for table, number in numbers.items():
-            sql = "UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = ?"
-            if not self._store.database.run(sql, number, table):
-                self._store.database.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table, number)
+            self._store.database.skip_to(table, number)
 
     def _read(self) -> Mark | None:
         if self.path is None:

@@ -38,7 +38,7 @@ RULES: dict[str, str] = {
             AND COALESCE(d.state, '') NOT IN ('sending', 'unknown')""",
     "who waits for a step has a time, unless its delivery is unknown": f"""
         SELECT {_WHO} {_FROM} WHERE s.status IN ('active', 'paused') AND s.next_step_id IS NOT NULL
-            AND s.next_send_at IS NULL AND d.state IS NOT 'unknown'""",
+            AND s.next_send_at IS NULL AND COALESCE(d.state, '') <> 'unknown'""",
     "who waits for an unknown delivery has no time": f"""
         SELECT {_WHO} {_FROM} WHERE s.status = 'active' AND d.state = 'unknown' AND s.next_send_at IS NOT NULL""",
     "the step waited for has not been handled": f"""
@@ -96,15 +96,7 @@ RULES: dict[str, str] = {
 
 def violations(database: Database) -> list[Violation]:
     """Everything that is damaged or can't be; empty when all is well."""
-    found = [
-        Violation("the file is whole", str(text))
-        for (text,) in database.rows(f"PRAGMA integrity_check({MOST})")
-        if text != "ok"
-    ]
-    found += [
-        Violation("references lead somewhere", f"{table}, row {row_id} to {parent}")
-        for table, row_id, parent, _ in database.rows("PRAGMA foreign_key_check")[:MOST]
-    ]
+    found = [Violation(rule, what) for rule, what in database.damage(MOST)]
     for rule, query in RULES.items():
         found += [Violation(rule, str(what)) for (what,) in database.rows(f"{query} LIMIT {MOST}")]
     return found

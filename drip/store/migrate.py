@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from drip.errors import DatabaseUnavailable
 from drip.store.database import Database
 
 SCHEMA_VERSION = 3
-"""The number of the newest file in `migrations/`; kept in SQLite's `user_version`, so that looking costs nothing."""
+"""The number of the newest file in `migrations/`."""
 
 _FOLDER = Path(__file__).parent / "migrations"
 
@@ -27,7 +23,7 @@ def ensure_schema(database: Database) -> Path | None:
     Raises:
         DatabaseUnavailable: it can't be written, or a newer program has migrated it.
     """
-    version = _version(database)
+    version = database.schema_version()
     if version == SCHEMA_VERSION:
         return None
     if version > SCHEMA_VERSION:
@@ -35,47 +31,30 @@ def ensure_schema(database: Database) -> Path | None:
             f"the database has schema {version}, this drip knows {SCHEMA_VERSION}",
             "a newer drip has migrated it: update this one, or restore the backup beside the database",
         )
-    with _lock(database.path):
+    with database.migrating():
         return _migrate(database)
 
 
-def schema_version(database: Database) -> int:
-    """The schema that a database has; 0 for an empty one."""
-    return _version(database)
+def require_schema(database: Database) -> None:
+    """Raise DatabaseUnavailable when the schema is not this program's; nothing is changed."""
+    version = database.schema_version()
+    if version != SCHEMA_VERSION:
+        raise DatabaseUnavailable(
+            f"the database has schema {version}, this drip wants {SCHEMA_VERSION}",
+            "`drip db migrate` brings an older one up to date; a newer one needs a newer drip",
+        )
 
 
 def _migrate(database: Database) -> Path | None:
-    from playhouse.migrations import Runner
-
-    version = _version(database)  # another process may have been faster
+    version = database.schema_version()  # another process may have been faster
     if version == SCHEMA_VERSION:
         return None
     backup = None
     if version and database.path is not None:
         backup = database.path.with_name(f"{database.path.name}.before-{SCHEMA_VERSION}")
         database.backup_to(backup)
-    # One transaction over all of them: after a crash the schema is the old or the new one, never between.
-    with database.transaction():
-        Runner(database.peewee, str(_FOLDER)).up()
-        database.run(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    database.migrate(_FOLDER, SCHEMA_VERSION)
     return backup
-
-
-def _version(database: Database) -> int:
-    return int(database.value("PRAGMA user_version") or 0)
-
-
-@contextmanager
-def _lock(path: Path | None) -> Iterator[None]:
-    if path is None:
-        yield
-        return
-    handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def open_patiently(database: Database, *, patience: float = 30.0) -> None:
@@ -87,11 +66,11 @@ def open_patiently(database: Database, *, patience: float = 30.0) -> None:
     deadline = time.monotonic() + patience
     while True:
         try:
-            database.peewee.connect(reuse_if_open=True)
-            _version(database)
+            database.connect()
+            database.schema_version()
             return
-        except Exception as error:
-            database.peewee.close()
-            if "locked" not in str(error) or time.monotonic() > deadline:
+        except DatabaseUnavailable as error:
+            database.close()
+            if database.path is None or "holds the database" not in error.message or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

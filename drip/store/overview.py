@@ -11,7 +11,7 @@ from drip.core.address import email_key
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.subscription import CancelReason, Subscription, SubscriptionStatus
 from drip.store.claims import DUE_SEQUENCES
-from drip.store.database import Database
+from drip.store.database import EVERYTHING, Database
 from drip.store.rows import load, marks, moment
 
 _SUBSCRIPTION = """
@@ -191,7 +191,7 @@ class Overview:
         rows = self._database.rows(
             f"{_SUBSCRIPTION} {where} ORDER BY s.id DESC LIMIT ? OFFSET ?",
             *params,
-            -1 if limit is None else limit,
+            EVERYTHING if limit is None else limit,
             offset,
         )
         return [_subscription(row) for row in rows]

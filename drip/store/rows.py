@@ -37,5 +37,14 @@ def load(text: str) -> dict[str, Any]:
 
 
 def marks(count: int) -> str:
-    """So many placeholders, for IN (…)."""
-    return ",".join("?" * count)
+    """So many placeholders, for IN (…); for none of them what is in nothing."""
+    return ",".join("?" * count) or "NULL"
+
+
+def given(*conditions: tuple[str, Any]) -> tuple[str, list[Any]]:
+    """` AND …` for each condition whose value is not None, and the values: one for each `?` in it."""
+    known = [(sql, value) for sql, value in conditions if value is not None]
+    return (
+        "".join(f" AND {sql}" for sql, _ in known),
+        [value for sql, value in known for _ in range(sql.count("?"))],
+    )

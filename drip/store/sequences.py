@@ -86,9 +86,9 @@ class Sequences:
         file_status = sequence.status.value if source is Source.FILE else None
         row_id = self._database.value("SELECT id FROM sequence WHERE slug = ?", sequence.id)
         if row_id is None:
-            row_id = self._database.insert(
+            row_id = self._database.value(
                 "INSERT INTO sequence (slug, name, status, source, key_id, created_at, updated_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
                 *(sequence.id, sequence.name, sequence.status.value, source.value, key_id, at, at),
             )
         self._database.run(
@@ -154,7 +154,11 @@ class Sequences:
             [(t.name, t.subject, t.layout, t.markdown, t.html, t.text, at, at) for t in templates.values()],
         )
         names = sorted(templates)
-        self._database.run(f"DELETE FROM template WHERE source = 'file' AND name NOT IN ({marks(len(names))})", *names)
+        self._database.run(
+            "DELETE FROM template WHERE source = 'file' AND name NOT IN"
+            f" (SELECT kept.name FROM template kept WHERE kept.name IN ({marks(len(names))}))",
+            *names,
+        )
 
     def templates(self) -> dict[str, Template]:
         """All templates by name."""

@@ -66,12 +66,11 @@ class Store:
         Raises:
             DatabaseUnavailable: it can't be opened or written, or a newer program has migrated it.
         """
-        with self.database.translated():
-            open_patiently(self.database)
+        open_patiently(self.database)
         try:
             yield ensure_schema(self.database)
         finally:
-            self.database.peewee.close()
+            self.database.close()
 
     def connected(self) -> AbstractContextManager[None]:
         """This thread's connection, held open; may be nested."""
@@ -85,7 +84,7 @@ class Store:
         """A part of a transaction that can fail by itself."""
         return self.database.savepoint()
 
-    def version(self) -> tuple[int, int]:
+    def version(self) -> object:
         """Another one whenever anything was written to the database, by whomever."""
         return self.database.version()
 

@@ -11,7 +11,7 @@ from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.subscription import LIVE, CancelReason, SubscriptionStatus
 from drip.engine.records import NewSubscription, Person, Reschedule
 from drip.store.database import Database
-from drip.store.rows import dump, load, marks, moment, ms
+from drip.store.rows import dump, given, load, marks, moment, ms
 
 OPT_OUTS = (CancelReason.UNSUBSCRIBED, CancelReason.COMPLAINED)
 """The person's own word: no other reason takes its place."""
@@ -23,7 +23,8 @@ _LIVE = ", ".join(f"'{status.value}'" for status in LIVE)
 _PERSON = """
     s.id, s.sequence_id, s.contact_id, s.status, s.cancel_reason, s.claim, s.started_at, s.origin_at, s.base_at,
     s.last_step_id, s.next_step_id, s.next_send_at, s.paused_at,
-    COALESCE(json_extract(s.variables, '$.timezone'), json_extract(c.variables, '$.timezone')), d.state, d.reason
+    CASE WHEN instr(s.variables, '"timezone"') > 0 THEN s.variables END,
+    CASE WHEN instr(c.variables, '"timezone"') > 0 THEN c.variables END, d.state, d.reason
     FROM subscription s JOIN contact c ON c.id = s.contact_id
     LEFT JOIN delivery d ON d.subscription_id = s.id AND d.step_id = s.next_step_id
 """
@@ -92,10 +93,9 @@ class Subscriptions:
 
     def failed(self, sequence_id: int | None = None, contact_id: int | None = None) -> list[int]:
         """The ids of failed subscriptions, of all or of one sequence or contact."""
+        where, params = given(("sequence_id = ?", sequence_id), ("contact_id = ?", contact_id))
         rows = self._database.rows(
-            "SELECT id FROM subscription WHERE replaced = 0 AND status = 'failed'"
-            " AND (? IS NULL OR sequence_id = ?) AND (? IS NULL OR contact_id = ?) ORDER BY id",
-            *(sequence_id, sequence_id, contact_id, contact_id),
+            f"SELECT id FROM subscription WHERE replaced = 0 AND status = 'failed'{where} ORDER BY id", *params
         )
         return [row_id for (row_id,) in rows]
 
@@ -241,10 +241,11 @@ class Subscriptions:
 
         Their deliveries are `unknown`, handed over when they were due.
         """
+        where, params = given(("id = ?", row_id))
         rows = self._database.rows(
-            "SELECT id FROM subscription WHERE status IN ('active', 'paused') AND next_send_at <= ?"
-            " AND (? IS NULL OR id = ?)",
-            *(ms(until), row_id, row_id),
+            f"SELECT id FROM subscription WHERE status IN ('active', 'paused') AND next_send_at <= ?{where}",
+            ms(until),
+            *params,
         )
         self._database.run_many(
             "INSERT INTO delivery (subscription_id, step_id, state, reason, claim, at)"
@@ -311,7 +312,7 @@ class Subscriptions:
 def _person(row: tuple[Any, ...]) -> Person:
     # Read by the hundred thousand: positions and look-ups cost half of names and calls.
     row_id, sequence_id, contact_id, status, reason, claim, started_at, origin_at, base_at, *rest = row
-    last_step_id, next_step_id, next_send_at, paused_at, zone, state, why = rest
+    last_step_id, next_step_id, next_send_at, paused_at, own, contacts, state, why = rest
     return Person(
         row_id,
         sequence_id,
@@ -326,7 +327,15 @@ def _person(row: tuple[Any, ...]) -> Person:
         next_step_id,
         moment(next_send_at),
         moment(paused_at),
-        zone if isinstance(zone, str) else None,
+        None if own is None and contacts is None else _zone(own, contacts),
         _STATES[state] if state else None,
         Reason(why) if why else None,
     )
+
+
+def _zone(own: str | None, contacts: str | None) -> str | None:
+    """The variable `timezone` of a subscription, else of its contact, where it is text."""
+    zone = load(own).get("timezone") if own else None
+    if zone is None and contacts:
+        zone = load(contacts).get("timezone")
+    return zone if isinstance(zone, str) else None

@@ -11,7 +11,7 @@ from drip.core.moments import format_moment
 from drip.core.subscription import CancelReason
 from drip.core.webhooks import PostState, event_body
 from drip.engine.records import PUBLIC_EVENTS, Backlog, Endpoint, Event, EventType, Post, WebhookDelivery
-from drip.store.database import Database
+from drip.store.database import EVERYTHING, Database
 from drip.store.endpoints import Endpoints
 from drip.store.rows import load, marks, moment, ms
 
@@ -185,7 +185,7 @@ class Webhooks:
         self, *, state: PostState | None = None, endpoint_id: int | None = None, limit: int | None = 100
     ) -> list[WebhookDelivery]:
         """What was posted or is to be, newest first. A limit of None is no limit."""
-        where, params = ["1"], list[Any]()
+        where, params = ["1 = 1"], list[Any]()
         if state is not None:
             where.append("d.state = ?")
             params.append(state.value)
@@ -193,7 +193,9 @@ class Webhooks:
             where.append("d.endpoint_id = ?")
             params.append(endpoint_id)
         rows = self._database.rows(
-            f"{_SHOWN} WHERE {' AND '.join(where)} ORDER BY d.id DESC LIMIT ?", *params, -1 if limit is None else limit
+            f"{_SHOWN} WHERE {' AND '.join(where)} ORDER BY d.id DESC LIMIT ?",
+            *params,
+            EVERYTHING if limit is None else limit,
         )
         return [_shown(row) for row in rows]
 

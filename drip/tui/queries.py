@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from drip.core.schedule import subscriber_zone
@@ -129,17 +128,13 @@ class Desk:
         return self.project.settings.timezone
 
     @property
-    def database_path(self) -> Path | None:
-        """The database's file."""
-        return self.project.store.database.path
-
-    @property
     def situation(self) -> Situation:
         """What can be done with the database now."""
-        path = self.database_path
-        if path is None or not path.exists():
+        database = self.project.store.database
+        if not database.exists:
             return Situation.MISSING
-        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        path = database.path
+        writable = path is None or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         return Situation.READY if writable else Situation.READ_ONLY
 
     @contextmanager
@@ -154,14 +149,14 @@ class Desk:
         if situation is Situation.MISSING:
             raise DatabaseUnavailable("there is no database yet", "applying the sequence files makes it")
         if situation is Situation.READ_ONLY:
-            with opened_for_reading(self.database_path) as store, Board(store.database).interruptible(given_up):
+            with opened_for_reading(self.project.store.database) as store, store.database.interruptible(given_up):
                 yield store
             return
         store = self.project.store
         if not self._up_to_date:
             with store.opened():
                 self._up_to_date = True
-        with store.connected(), Board(store.database).interruptible(given_up):
+        with store.connected(), store.database.interruptible(given_up):
             yield store
 
     @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.site import SEQUENCES, WORDS, Site
+from tests.lab import sqlite
 
 TEMPLATES, CONTACTS, SUPPRESSIONS = "/v1/bulk/templates", "/v1/bulk/contacts", "/v1/suppressions"
 
@@ -113,7 +114,7 @@ class TestContacts:
         digest = hashlib.sha256(b"ana@empresa.com").hexdigest()
         assert [(one["email"], one["reason"]) for one in kept] == [(f"erased:{digest}", "complaint")]
         with site.lab.store.connected():
-            dump = "\n".join(site.lab.store.database.peewee.connection().iterdump())
+            dump = "\n".join(sqlite(site.lab.store.database).peewee.connection().iterdump())
         assert not re.search("ana@empresa|chess", dump)
         error = site.error("POST", f"{path}/subscribers", {"email": "Ana@empresa.com"}, 409)
         assert error["code"] == "contact_suppressed"

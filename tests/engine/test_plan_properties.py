@@ -23,8 +23,8 @@ from drip.engine.plan import StepPlan
 from drip.engine.recompute import Move, recompute
 from drip.engine.records import Marked
 from drip.engine.sender import judge
-from drip.store.database import Database
 from drip.store.invariants import violations
+from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
 from tests.lab import DAY, Lab, a_sequence, a_step
 
@@ -71,7 +71,7 @@ class OneThread(Lab):
 
     def __init__(self, seed: int) -> None:
         super().__init__(Path("."))
-        self.store = Store(Database(None))
+        self.store = Store(SqliteDatabase(None))
         self.random = Random(seed)
 
     def start(self) -> None:

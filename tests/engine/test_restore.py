@@ -37,11 +37,11 @@ class MarkedLab(Lab):
 
     def restore(self) -> None:
         """Yesterday's file in the place of today's, as an operator does it: with nobody connected."""
-        self.store.database.peewee.close()
+        self.store.database.close()
         for name in ("drip.db-wal", "drip.db-shm"):
             (self.folder / name).unlink(missing_ok=True)
         shutil.copy(self.folder / "backup.db", self.folder / "drip.db")
-        self.store.database.peewee.connect()
+        self.store.database.connect()
 
     def accept(self, *, hold: bool) -> int:
         return accept_restored(self.store, HighWaterMark(self.store), hold=hold, now=self.now)

@@ -14,7 +14,7 @@ from drip.core.sequence import Definition, DelayFrom, SendWindow, Sequence, Step
 from drip.core.subscription import SubscriptionStatus
 from drip.engine.rehearsal import Answer, Rehearsal, accepted, refused_at_first
 from drip.engine.simulate import Calendar, simulate
-from drip.store.database import Database
+from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
 from tests.lab import Lab, a_sequence, a_step, open_lab, utc
 from tests.strategies import clock_times, windows
@@ -27,7 +27,7 @@ FRIDAY = utc("2026-03-27T08:30")
 def calendar_of(
     lab: Lab, sequence: Sequence, *, at: datetime = FRIDAY, answer: Answer = accepted, **fields: Any
 ) -> Calendar:
-    store = Store(Database(None))
+    store = Store(SqliteDatabase(None))
     subscriber = SampleSubscriber(at=at, variables=fields.pop("variables", {}), timezone=fields.pop("timezone", None))
     with store.opened():
         return simulate(Rehearsal(store, lab.settings, at, answer=answer), Definition(sequence), subscriber, **fields)

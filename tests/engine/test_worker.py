@@ -20,10 +20,10 @@ from drip.engine.ledger import Fact, Ledger
 from drip.engine.ports import Envelope
 from drip.engine.worker import Report, Worker
 from drip.errors import DatabaseUnavailable
-from drip.store import database as database_module
+from drip.store import sqlite as sqlite_module
 from drip.store.invariants import violations
 from tests.engine.late import once_marked
-from tests.lab import Lab, a_sequence, a_step, accept, open_lab
+from tests.lab import Lab, a_sequence, a_step, accept, open_lab, sqlite
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A lab that waits for locks and records only a moment."""
-    monkeypatch.setattr(database_module, "BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr(sqlite_module, "BUSY_TIMEOUT", 0.1)
     monkeypatch.setattr(writer_module, "RETRY_EVERY", 0.05)
     with open_lab(tmp_path) as lab:
         yield lab
@@ -391,11 +391,11 @@ def test_a_full_disk_is_said_and_once_there_is_space_everything_goes_on(
     crowd(hasty, 300)
     database = hasty.store.database
     most = database.value("PRAGMA page_count") + pages
-    database.peewee.pragma("max_page_count", most, permanent=True)
+    sqlite(database).peewee.pragma("max_page_count", most, permanent=True)
     # Full while claiming or recording ends the pass; full at the mark of one message is the pass's trouble.
     with pytest.raises(DatabaseUnavailable, match="disk is full"):
         raise hasty.tick().unavailable or AssertionError("the disk was not full")
-    database.peewee.pragma("max_page_count", 1_000_000, permanent=True)
+    sqlite(database).peewee.pragma("max_page_count", 1_000_000, permanent=True)
     hasty.processes.all_gone = True
     hasty.tick()
     recipients = [envelope.recipient for envelope, _ in hasty.transport.sent]
@@ -408,16 +408,16 @@ def test_a_full_disk_is_said_and_once_there_is_space_everything_goes_on(
 
 def test_a_database_that_can_not_be_written_is_said_before_anything_is_claimed(hasty: Lab) -> None:
     crowd(hasty, 3)
-    hasty.store.database.peewee.pragma("query_only", 1, permanent=True)
+    sqlite(hasty.store.database).peewee.pragma("query_only", 1, permanent=True)
     with pytest.raises(DatabaseUnavailable, match="can't be written"):
         hasty.tick()
-    hasty.store.database.peewee.pragma("query_only", 0, permanent=True)
+    sqlite(hasty.store.database).peewee.pragma("query_only", 0, permanent=True)
     assert hasty.tick().counts["sent"] == 3
 
 
 def test_nothing_is_claimed_when_the_disk_is_nearly_full(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     crowd(lab, 3)
-    monkeypatch.setattr(database_module, "FREE_SPACE_FLOOR", 1 << 62)
+    monkeypatch.setattr(sqlite_module, "FREE_SPACE_FLOOR", 1 << 62)
     with pytest.raises(DatabaseUnavailable, match="MB are free"):
         lab.tick()
     assert owned(lab) == 0

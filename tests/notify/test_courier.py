@@ -27,7 +27,7 @@ from drip.engine.webhooks import replay, set_webhook
 from drip.errors import DatabaseUnavailable
 from drip.notify.courier import Courier, Poster
 from drip.notify.post import HttpPoster
-from drip.store.database import Database
+from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
 from drip.store.webhooks import Webhooks
 from tests.lab import START, Lab, a_sequence, a_step, open_lab
@@ -204,7 +204,7 @@ def test_couriers_on_one_file_never_post_the_same(tmp_path: Path, receiver: Rece
     with a_lab(tmp_path, receiver.url) as lab:
         for number in range(150):
             lab.subscribe(f"p{number}@example.com")
-        stores = [Store(Database(tmp_path / "drip.db"), lab.settings) for _ in range(4)]
+        stores = [Store(SqliteDatabase(tmp_path / "drip.db"), lab.settings) for _ in range(4)]
         couriers = [courier(lab, store=store) for store in stores]
         for one in couriers:
             one.__enter__()
@@ -265,7 +265,7 @@ def _lock_and(lab: Lab, kill: Callable[[Received], Reply], received: Received) -
     locked = threading.Event()
 
     def hold() -> None:
-        database = Database(lab.folder / "drip.db")
+        database = SqliteDatabase(lab.folder / "drip.db")
         with database.connected(), database.transaction():
             locked.set()
             time.sleep(1)

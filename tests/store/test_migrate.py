@@ -17,8 +17,8 @@ import pytest
 from drip.core.moments import from_milliseconds
 from drip.errors import DatabaseUnavailable
 from drip.store import migrate
-from drip.store.database import Database
-from drip.store.migrate import SCHEMA_VERSION, schema_version
+from drip.store.migrate import SCHEMA_VERSION
+from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -26,12 +26,12 @@ ROOT = Path(__file__).parents[2]
 OPEN = """
     import sys, time
     from pathlib import Path
-    from drip.store.database import Database
+    from drip.store.sqlite import SqliteDatabase
     from drip.store.store import Store
 
     while time.time() < float(sys.argv[2]):
         pass
-    store = Store(Database(Path(sys.argv[1])))
+    store = Store(SqliteDatabase(Path(sys.argv[1])))
     with store.opened():
         print(store.identity())
 """
@@ -52,7 +52,7 @@ def open_at_once(path: Path, processes: int) -> list[str]:
 
 
 def make(path: Path) -> None:
-    with Store(Database(path)).opened():
+    with Store(SqliteDatabase(path)).opened():
         pass
 
 
@@ -71,7 +71,7 @@ def an_older_one(path: Path) -> Path:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(migrate, "SCHEMA_VERSION", 1)
         patched.setattr(migrate, "_FOLDER", folder)
-        database = Database(path)
+        database = SqliteDatabase(path)
         with database.connected():
             migrate.ensure_schema(database)
             database.run(
@@ -98,9 +98,9 @@ def test_eight_processes_migrate_an_older_file_at_once(tmp_path: Path) -> None:
 def test_an_older_database_is_backed_up_before_it_is_changed(tmp_path: Path) -> None:
     path = an_older_one(tmp_path / "drip.db")
     before = schema_of(path)
-    store = Store(Database(path))
+    store = Store(SqliteDatabase(path))
     with store.opened() as backup:
-        assert schema_version(store.database) == SCHEMA_VERSION
+        assert store.database.schema_version() == SCHEMA_VERSION
         assert store.contacts.by_email("a@b.c") is not None
     assert backup is not None
     assert schema_of(backup) == before
@@ -117,7 +117,7 @@ def test_a_newer_schema_is_refused_with_a_sentence(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     connection.close()
-    with pytest.raises(DatabaseUnavailable) as refused, Store(Database(path)).opened():
+    with pytest.raises(DatabaseUnavailable) as refused, Store(SqliteDatabase(path)).opened():
         pass
     assert refused.value.message == (f"the database has schema {SCHEMA_VERSION + 1}, this drip knows {SCHEMA_VERSION}")
     assert refused.value.hint is not None
@@ -152,19 +152,19 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path, content: 
     path.write_bytes(content)
     with (
         pytest.raises(DatabaseUnavailable, match=r"is not a database|is damaged|can't be"),
-        Store(Database(path)).opened(),
+        Store(SqliteDatabase(path)).opened(),
     ):
         pass
 
 
 def test_a_folder_that_does_not_exist_is_said(tmp_path: Path) -> None:
-    store = Store(Database(tmp_path / "nowhere" / "drip.db"))
+    store = Store(SqliteDatabase(tmp_path / "nowhere" / "drip.db"))
     with pytest.raises(DatabaseUnavailable, match="can't be opened"), store.opened():
         pass
 
 
 def test_a_database_is_opened_as_an_outbox_must_be(tmp_path: Path) -> None:
-    store = Store(Database(tmp_path / "drip.db"))
+    store = Store(SqliteDatabase(tmp_path / "drip.db"))
     with store.opened():
         pragmas = {
             name: store.database.value(f"PRAGMA {name}") for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -174,7 +174,7 @@ def test_a_database_is_opened_as_an_outbox_must_be(tmp_path: Path) -> None:
 
 def test_the_secret_and_the_identity_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DRIP_SECRET_KEY", raising=False)
-    stores = [Store(Database(tmp_path / name)) for name in ("a.db", "a.db", "b.db")]
+    stores = [Store(SqliteDatabase(tmp_path / name)) for name in ("a.db", "a.db", "b.db")]
     found = []
     for store in stores:
         with store.opened():

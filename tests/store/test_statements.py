@@ -22,7 +22,7 @@ class Recorder:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._execute: Callable[..., Any] = lab.store.database.peewee.execute_sql
+        self._execute: Callable[..., Any] = lab.store.database.execute
         self.seen: dict[str, tuple[Any, ...]] = {}
 
     def __call__(self, sql: str, params: Any = None, *rest: Any, **named: Any) -> Any:
@@ -31,7 +31,7 @@ class Recorder:
         return self._execute(sql, params, *rest, **named)
 
     def install(self, patched: pytest.MonkeyPatch) -> None:
-        patched.setattr(self._lab.store.database.peewee, "execute_sql", self)
+        patched.setattr(self._lab.store.database, "execute", self)
         run_many = self._lab.store.database.run_many
 
         def record_many(sql: str, rows: Any) -> None:
@@ -46,7 +46,7 @@ class Recorder:
         """The statements that look through a growing table, with how."""
         found = []
         for sql, params in self.seen.values():
-            for row in self._lab.store.database.peewee.connection().execute(f"EXPLAIN QUERY PLAN {sql}", params):
+            for row in self._lab.store.database.rows(f"EXPLAIN QUERY PLAN {sql}", *params):
                 # `SCAN s USING INDEX` is a look through a whole index: as bad as the table
                 scanned = re.match(r"SCAN (\w+)", row[3])
                 if scanned and self._table(sql, scanned[1]) in GROWING:

@@ -21,7 +21,7 @@ from drip.engine.records import PUBLIC_EVENTS, Event, EventType
 from drip.engine.suppress import suppress
 from drip.engine.webhooks import remove_webhook, replay, set_webhook
 from drip.errors import Invalid, NotFound, Refused
-from drip.store.database import Database
+from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
 from tests.lab import START, Lab, a_sequence, a_step, open_lab
 from tests.notify.receiver import OTHER_SECRET, SECRET
@@ -259,7 +259,7 @@ def test_an_endpoint_that_left_drip_yaml_is_given_up(lab: Lab) -> None:
     lab.apply(a_sequence(a_step("one")))
     lab.subscribe("ada@example.com")
     settings = Settings(lab.folder, lab.folder / "drip.yaml", lab.settings.sender, "lab")
-    other = Store(Database(lab.folder / "drip.db"), settings)
+    other = Store(SqliteDatabase(lab.folder / "drip.db"), settings)
     with other.opened():
         assert other.endpoints.any()
         other.endpoints.retire_undeclared(lab.now)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from drip.store.board import Board, GivenUp
+from drip.store.database import GivenUp
 from drip.tui.commands import keys_of
 from drip.tui.screens.place import Place
 from tests.tui.room import Driver, Room
@@ -151,9 +151,8 @@ async def test_q_quits(room: Room) -> None:
 
 def test_a_question_nobody_waits_for_is_broken_off(room: Room) -> None:
     with room.project.opened() as store:
-        board = Board(store.database)
         endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n"
-        with pytest.raises(GivenUp), board.interruptible(lambda: True):
+        with pytest.raises(GivenUp), store.database.interruptible(lambda: True):
             store.database.value(endless)
         assert store.database.value("SELECT 1") == 1
 

@@ -17,7 +17,7 @@ from textual.widgets import Footer
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from drip.errors import DripError
-from drip.store.board import GivenUp
+from drip.store.database import GivenUp
 from drip.tui.messages import Answered, Done, PersonWanted, Refused, SequenceWanted
 from drip.tui.queries import Desk, Glance, Situation
 from drip.tui.widgets.top import TopLine
