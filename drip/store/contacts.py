@@ -182,11 +182,11 @@ class Suppressions:
         """Keep that an address is suppressed, but no longer which one it is."""
         erased = erased_key(key)
         code = self._database.value("SELECT code FROM suppression WHERE email_key = ?", key)
-        self._rename(key, erased, erased)
         self._database.run(
             "UPDATE suppression SET code = ?, delivery_id = NULL WHERE email_key = ?",
-            *(code if _STATUS.fullmatch(code or "") else None, erased),
+            *(code if _STATUS.fullmatch(code or "") else None, key),
         )
+        self._rename(key, erased, erased)
 
     def know(self, email: str) -> None:
         """The address of somebody who was erased is known again: if suppressed, it is found under it from now on."""
