@@ -128,7 +128,7 @@ class Lab:
         return done
 
     def plan(self, *sequences: EmailSequence, prune: bool = False) -> Plan:
-        return make_plan(self.store, self.settings, _incoming(sequences), prune=prune, now=self.now)
+        return make_plan(self.store, self.settings, _incoming(sequences), {}, prune=prune, now=self.now)
 
     def subscribe(self, email: str, slug: str = "welcome", **fields: Any) -> Answered:
         return subscribe(self.store, self.settings, slug, Request(email, **fields), self.now)

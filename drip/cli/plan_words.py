@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from drip.cli.output import paint
 from drip.core.difference import FieldChange
 from drip.engine import plan_words
-from drip.engine.plan import ChangeKind, Plan, SequencePlan, StepPlan
+from drip.engine.plan import ChangeKind, Plan, SequencePlan, StepPeople, StepPlan
 
 _COLOURS = {"+": "green", "~": "yellow", "-": "red", "?": "cyan"}
 
@@ -44,6 +45,7 @@ def _sequence_object(sequence: SequencePlan) -> dict[str, Any]:
         "drift": sequence.drift and sequence.drift.value,
         "changes": [_change_object(change) for change in sequence.changes],
         "steps": [_step_object(step) for step in sequence.steps],
+        "others": _people_object(sequence.others),
         "people": sequence.people,
         "affected": sequence.affected,
         "due_now": sequence.due_now,
@@ -51,22 +53,42 @@ def _sequence_object(sequence: SequencePlan) -> dict[str, Any]:
 
 
 def _step_object(step: StepPlan) -> dict[str, Any]:
-    people = step.people
     return {
         "key": step.edit.key,
         "change": step.edit.kind.value,
         "changes": [_change_object(change) for change in step.edit.changes],
         "after": step.edit.after,
         "renamed_to": step.edit.renamed_to,
+        **_people_object(step.people),
+    }
+
+
+MOST_SHIFTS = 100
+"""Lengths that are listed at the most, those of most people: an `at` may move everybody by another one."""
+
+
+def _people_object(people: StepPeople) -> dict[str, Any]:
+    later = [length.total_seconds() for length in people.shifts if length > timedelta(0)]
+    earlier = [-length.total_seconds() for length in people.shifts if length < timedelta(0)]
+    largest = sorted(people.shifts.items(), key=lambda group: (-group[1], group[0]))[:MOST_SHIFTS]
+    return {
         "waiting": people.waiting,
         "later": people.later,
         "earlier": people.earlier,
+        "later_by": _range(later),
+        "earlier_by": _range(earlier),
+        "shifts": [{"seconds": int(length.total_seconds()), "people": number} for length, number in largest],
         "unchanged": people.unchanged,
+        "held": {state.value: number for state, number in sorted(people.held.items())},
         "due_now": people.due_now,
         "go_on_to": dict(people.go_on_to),
         "will_get": people.will_get,
         "never": people.never,
     }
+
+
+def _range(seconds: list[float]) -> dict[str, int] | None:
+    return {"least_seconds": int(min(seconds)), "most_seconds": int(max(seconds))} if seconds else None
 
 
 def _change_object(change: FieldChange) -> dict[str, str]:

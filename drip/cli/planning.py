@@ -121,7 +121,7 @@ def _plan(invocation: Invocation, prune: bool) -> Plan:
     files = _files(invocation)
     with invocation.opened() as store:
         incoming = invocation.project.incoming(files)
-        return make_plan(store, invocation.settings, incoming, prune=prune, now=invocation.now())
+        return make_plan(*(store, invocation.settings, incoming, files.templates), prune=prune, now=invocation.now())
 
 
 def _files(invocation: Invocation) -> ProjectFiles:

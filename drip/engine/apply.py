@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from drip.core.definition import definition_to_json
 from drip.core.sequence import SequenceStatus, Source, Template
 from drip.core.settings import Settings
-from drip.engine.moving import move_people
+from drip.engine.moving import write_moves
 from drip.engine.plan import ChangeKind, Incoming, Plan, SequencePlan, make_plan
 from drip.engine.ports import Store
+from drip.engine.recompute import keeps_everybody
 from drip.engine.records import Event, EventType
 
 
@@ -43,20 +43,20 @@ def apply(
     Args:
         agree: asked with the plan before anything is written, outside of the transaction; when more would be done by
             then, it is asked again.
-        progress: told how many people were looked at since it was last called.
+        progress: told how many people were moved since it was last called.
 
     Returns:
         What was done; None when it was not agreed to.
     """
     seen = store.version()
-    plan = make_plan(store, settings, incoming, prune=prune, now=now)
+    plan = make_plan(store, settings, incoming, templates, prune=prune, now=now)
     while agree(plan):
         with store.transaction():
             version = store.version()
             same = version == seen
-            current = plan if same else make_plan(store, settings, incoming, prune=prune, now=now)
+            current = plan if same else make_plan(store, settings, incoming, templates, prune=prune, now=now)
             if not _asks_more(current, plan):
-                _write(store, settings, current, incoming, templates, now, origin, progress)
+                _write(store, current, incoming, templates, now, origin, progress)
                 return current
         seen, plan = version, current
     return None
@@ -71,7 +71,6 @@ def _asks_more(current: Plan, agreed: Plan) -> bool:
 
 def _write(
     store: Store,
-    settings: Settings,
     plan: Plan,
     incoming: Sequence[Incoming],
     templates: Mapping[str, Template],
@@ -83,38 +82,30 @@ def _write(
     store.sequences.save_templates(templates, now)
     for sequence in plan.sequences:
         if sequence.kind in (ChangeKind.CREATE, ChangeKind.CHANGE):
-            _save(store, settings, files[sequence.slug], sequence, now, origin, progress)
+            _save(store, sequence, now, origin, progress)
         elif not sequence.empty:
             _put_away(store, sequence, now)
     for slug, one in files.items():
         _remember(store, slug, one)
 
 
-def _save(
-    store: Store,
-    settings: Settings,
-    one: Incoming,
-    planned: SequencePlan,
-    now: datetime,
-    origin: Origin,
-    progress: Callable[[int], None],
-) -> None:
+def _save(store: Store, planned: SequencePlan, now: datetime, origin: Origin, progress: Callable[[int], None]) -> None:
     before = store.sequences.by_slug(planned.slug)
-    same = before is not None and definition_to_json(before.definition) == definition_to_json(one.definition)
-    if before is None or not same or before.source is Source.API:
+    if planned.work is not None:
         stored = store.sequences.save(
-            one.definition,
+            planned.work.definition,
             now=now,
-            source=Source.FILE,
-            path=one.path,
+            source=Source.API if planned.path is None else Source.FILE,
+            path=planned.path,
             author=origin.author,
             commit=origin.commit,
             dirty=origin.dirty,
         )
-        if before is not None:
-            move_people(store, settings, before, stored, now, progress)
+        if before is not None and not keeps_everybody(before.sequence, stored.sequence):
+            write_moves(store, stored, planned.work.moves, now, progress)
         store.events.append([Event(EventType.APPLIED, now, stored.id, data={"revision": stored.revision})])
         before = stored
+    assert before is not None
     if planned.status is not None and store.sequences.set_status(before.id, planned.status[1], now):
         store.events.append([Event(EventType.STATUS, now, before.id, data={"status": planned.status[1].value})])
 

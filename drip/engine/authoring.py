@@ -17,7 +17,7 @@ from drip.core.address import clean_line
 from drip.core.definition import definition_to_json
 from drip.core.sequence import Sequence, Source, Step
 from drip.core.settings import Settings
-from drip.engine.content import assemble, check_step
+from drip.engine.content import Library, check_step
 from drip.engine.moving import move_people
 from drip.engine.ports import Store
 from drip.engine.records import Event, EventType, StoredSequence
@@ -43,7 +43,7 @@ def create_sequence(
     """
     named = replace(sequence, id=new_id(sequence.name), name=checked_name(sequence.name))
     with store.transaction():
-        definition = assemble(store, named)
+        definition = Library.of_store(store).assemble(named)
         stored = store.sequences.save(definition, now=now, source=Source.API, key_id=key_id, author=key_id)
         _append(store, stored, now)
     return stored
@@ -163,7 +163,7 @@ def revise(
     Raises:
         Refused: it belongs to a file.
     """
-    definition = assemble(store, after, stored.definition)
+    definition = Library.of_store(store).assemble(after, stored.definition)
     if definition_to_json(definition) == definition_to_json(stored.definition):
         return stored
     _require_ours(stored)
@@ -205,7 +205,7 @@ def _with_step(
         raise Refused("position_taken", f"{stored.slug!r} has a step at position {step.position}")
     _require_domain(settings, step)
     after = replace(stored.sequence, steps=tuple(sorted([*others, step], key=lambda one: one.position or 0)))
-    check_step(store, settings, assemble(store, after, stored.definition), step)
+    check_step(store, settings, Library.of_store(store).assemble(after, stored.definition), step)
     return revise(store, settings, stored, after, now, key_id=key_id), step
 
 

@@ -6,6 +6,7 @@ Words that come over the API are not trusted: they are linted, and compiled with
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drip.core.sequence import Definition, Layout, Sequence, Source, Step, Template
@@ -17,21 +18,41 @@ if TYPE_CHECKING:
     from drip.render.lint import Kind
 
 
-def assemble(store: Store, sequence: Sequence, before: Definition | None = None) -> Definition:
-    """A sequence with the templates it uses, those that these include, and the layouts they are put into.
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The templates and layouts that a sequence made over the API may use."""
 
-    Args:
-        before: what was known so far: a template that is gone from the store is taken from there.
-    """
-    used = {step.template for step in sequence.steps if step.template is not None}
-    if not used:
-        return Definition(sequence, layouts=_layouts(store, sequence, ()))
-    known = {
-        **(before.templates if before else {}),
-        **{one.template.name: one.template for one in store.templates.all()},
-    }
-    templates = reach(known, used)
-    return Definition(sequence, templates, _layouts(store, sequence, templates.values()))
+    templates: Mapping[str, Template]
+    layouts: Mapping[str, Layout]
+
+    @staticmethod
+    def of_store(store: Store) -> Library:
+        """As applied. Layouts are the files': as whichever sequence of a file was applied with them last."""
+        layouts: dict[str, Layout] = {}
+        for stored in sorted(store.sequences.all(), key=lambda stored: stored.updated_at):
+            if stored.source is Source.FILE:
+                layouts |= stored.definition.layouts
+        return Library({one.template.name: one.template for one in store.templates.all()}, layouts)
+
+    def with_files(self, templates: Mapping[str, Template], definitions: Iterable[Definition]) -> Library:
+        """As it will be when these files are applied."""
+        layouts = dict(self.layouts)
+        for definition in definitions:
+            layouts |= definition.layouts
+        return Library({**self.templates, **templates}, layouts)
+
+    def assemble(self, sequence: Sequence, before: Definition | None = None) -> Definition:
+        """A sequence with the templates it uses, those that these include, and the layouts they are put into.
+
+        Args:
+            before: what was known so far: a template that is gone is taken from there.
+        """
+        used = {step.template for step in sequence.steps if step.template is not None}
+        templates = reach({**(before.templates if before else {}), **self.templates}, used) if used else {}
+        wanted = {*(template.layout for template in templates.values()), sequence.layout or "default"}
+        return Definition(
+            sequence, templates, {name: layout for name, layout in self.layouts.items() if name in wanted}
+        )
 
 
 def reach(known: Mapping[str, Template], names: set[str]) -> dict[str, Template]:
@@ -96,13 +117,3 @@ def _lint(field: str, source: str | None, kind: Kind) -> None:
     for finding in inspect_template(source, kind).findings:
         if finding.severity is Severity.ERROR:
             raise FieldInvalid(field, f"line {finding.line}: {finding.message}", finding.hint)
-
-
-def _layouts(store: Store, sequence: Sequence, templates: Iterable[Template]) -> dict[str, Layout]:
-    """The layouts as the files of the project have them: as whichever sequence of a file was applied with them last."""
-    wanted = {*(template.layout for template in templates), sequence.layout or "default"}
-    found: dict[str, Layout] = {}
-    for stored in sorted(store.sequences.all(), key=lambda stored: stored.updated_at):
-        if stored.source is Source.FILE:
-            found |= {name: layout for name, layout in stored.definition.layouts.items() if name in wanted}
-    return found

@@ -2,50 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
+from typing import TypeVar
 
+from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.settings import Settings
 from drip.engine.ports import Store
 from drip.engine.recompute import Move, keeps_everybody, recompute
 from drip.engine.records import Event, EventType, Reschedule, StoredSequence
 
+T = TypeVar("T")
+
 CHUNK = 5000
 """People written at once."""
 
 
-def move_people(
+class Moves:
+    """Who moves where, kept small: 17 octets a person, as a plan of a million people is remembered until it is done."""
+
+    def __init__(self) -> None:
+        self._people = array("q")
+        self._due = array("q")
+        self._keys: dict[str | None, int] = {}
+        self._steps = array("H")
+        self._completed = array("q")
+
+    def add(self, move: Move) -> None:
+        """Remember a move; somebody who stays is left out."""
+        if move.completes:
+            self._completed.append(move.person.id)
+        elif move.moves:
+            self._people.append(move.person.id)
+            self._due.append(_NEVER if move.due_at is None else to_milliseconds(move.due_at))
+            self._steps.append(self._keys.setdefault(move.now, len(self._keys)))
+
+    def going(self, stored: StoredSequence) -> Iterator[Reschedule]:
+        """Who waits for what, and until when.
+
+        Args:
+            stored: the sequence with the steps that they go to.
+        """
+        ids = [stored.ids[key] if key else None for key in self._keys]
+        for row_id, step, due in zip(self._people, self._steps, self._due, strict=True):
+            yield Reschedule(row_id, ids[step], None if due == _NEVER else from_milliseconds(due))
+
+    def completed(self) -> Iterator[int]:
+        """Who has nothing left."""
+        return iter(self._completed)
+
+
+_NEVER = -(2**63)
+
+
+def write_moves(
     store: Store,
-    settings: Settings,
-    before: StoredSequence,
     stored: StoredSequence,
+    moves: Moves,
     now: datetime,
     progress: Callable[[int], None] = lambda people: None,
+) -> None:
+    """Move people to a revision, inside the transaction that saved it, in which the moves were found too.
+
+    Args:
+        stored: as it was saved.
+        progress: told how many people were written since it was last called.
+    """
+    for chunk in _chunks(moves.going(stored)):
+        store.subscriptions.reschedule(chunk, now)
+        progress(len(chunk))
+    for done in _chunks(moves.completed()):
+        store.subscriptions.complete(done, now)
+        store.events.append(Event(EventType.COMPLETED, now, stored.id, row_id) for row_id in done)
+        progress(len(done))
+    store.subscriptions.drop_deferred_passed(stored.id)
+
+
+def move_people(
+    store: Store, settings: Settings, before: StoredSequence, stored: StoredSequence, now: datetime
 ) -> None:
     """Move people from one revision to the next, inside the transaction that saved it.
 
     Args:
         before: the sequence as it was.
         stored: as it was saved.
-        progress: told how many people were looked at since it was last called.
     """
     if keeps_everybody(before.sequence, stored.sequence):
         return
-    moves = recompute(store, before, stored.sequence, settings.timezone)
-    while chunk := list(islice(moves, CHUNK)):
-        _write_moves(store, stored, [move for move in chunk if move.moves], now)
-        progress(len(chunk))
-    store.subscriptions.drop_deferred_passed(stored.id)
+    moves = Moves()
+    for move in recompute(store, before, stored.sequence, settings.timezone):
+        moves.add(move)
+    write_moves(store, stored, moves, now)
 
 
-def _write_moves(store: Store, stored: StoredSequence, moves: Sequence[Move], now: datetime) -> None:
-    going = [
-        Reschedule(move.person.id, stored.ids[move.now] if move.now else None, move.due_at)
-        for move in moves
-        if not move.completes
-    ]
-    store.subscriptions.reschedule(going, now)
-    done = [move.person.id for move in moves if move.completes]
-    store.subscriptions.complete(done, now)
-    store.events.append(Event(EventType.COMPLETED, now, stored.id, row_id) for row_id in done)
+def _chunks(items: Iterable[T]) -> Iterator[Sequence[T]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from drip.core.definition import definition_to_json
+from drip.core.delivery import DeliveryState
 from drip.core.difference import EditKind, FieldChange, StepEdit, sequence_changes, step_edits
-from drip.core.sequence import Definition, SequenceStatus, Source
+from drip.core.sequence import Definition, SequenceStatus, Source, Template
 from drip.core.settings import Settings
 from drip.core.subscription import SubscriptionStatus
+from drip.engine.content import Library
+from drip.engine.moving import Moves
 from drip.engine.ports import Store
 from drip.engine.recompute import Move, recompute
 from drip.engine.records import StoredSequence
@@ -40,6 +43,10 @@ class StepPeople:
     """Of those, who will get it sooner."""
     unchanged: int = 0
     """Of those, for whom the time stays."""
+    shifts: Mapping[timedelta, int] = field(default_factory=dict)
+    """How many of them wait how much longer; a negative length is shorter. To the second."""
+    held: Mapping[DeliveryState, int] = field(default_factory=dict)
+    """How many of the unchanged a delivery of the step holds where they are, by its state."""
     due_now: int = 0
     """Of those who wait or go on, for whom a message becomes due at once."""
     go_on_to: Mapping[str, int] = field(default_factory=dict)
@@ -59,6 +66,14 @@ class StepPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """What an apply writes for a sequence: found with its plan, so that it is what the plan says."""
+
+    definition: Definition
+    moves: Moves
+
+
+@dataclass(frozen=True, slots=True)
 class SequencePlan:
     """What happens to one sequence."""
 
@@ -72,12 +87,16 @@ class SequencePlan:
     """(before, after) when the apply sets another status; None when it does not."""
     drift: SequenceStatus | None = None
     """The status in the store, where it is another than the file's and stays so; None without drift."""
+    others: StepPeople = field(default_factory=StepPeople)
+    """Those who wait for a step that is not edited, and whose time changes with the sequence's settings."""
     people: int = 0
     """Live people in it."""
     affected: int = 0
     """For how many of them something changes."""
     due_now: int = 0
     """For how many a message becomes due at once."""
+    work: Work | None = field(default=None, compare=False, repr=False)
+    """None: there is nothing to write but a status, or to put away."""
 
     @property
     def edits(self) -> tuple[object, ...]:
@@ -123,10 +142,19 @@ class Incoming:
     path: str
 
 
-def make_plan(store: Store, settings: Settings, incoming: Sequence[Incoming], *, prune: bool, now: datetime) -> Plan:
+def make_plan(
+    store: Store,
+    settings: Settings,
+    incoming: Sequence[Incoming],
+    templates: Mapping[str, Template],
+    *,
+    prune: bool,
+    now: datetime,
+) -> Plan:
     """Compare files and database, people included; reads only.
 
     Args:
+        templates: all of the files, by name: sequences made over the API may use them too.
         prune: what is without a file is archived or deleted, not merely mentioned.
     """
     stored = {sequence.slug: sequence for sequence in store.sequences.all()}
@@ -138,9 +166,12 @@ def make_plan(store: Store, settings: Settings, incoming: Sequence[Incoming], *,
         else:
             found.append(_change(store, settings, stored[slug], one, now))
     present = {one.definition.sequence.id for one in incoming}
+    library = Library.of_store(store).with_files(templates, [one.definition for one in incoming])
     for slug, sequence in sorted(stored.items()):
         if slug not in present and sequence.source is Source.FILE:
             found.append(_missing(store, sequence, prune))
+        elif slug not in present:
+            found.append(_follow(sequence, library))
     return Plan(tuple(plan for plan in found if plan is not None))
 
 
@@ -151,6 +182,7 @@ def _creation(one: Incoming) -> SequencePlan:
         kind=ChangeKind.CREATE,
         path=one.path,
         steps=tuple(StepPlan(edit, StepPeople()) for edit in edits),
+        work=Work(one.definition, Moves()),
     )
 
 
@@ -166,9 +198,11 @@ def _change(
         return None
     edits = () if same else step_edits(stored.sequence, after)
     tally = _Tally(edits, sending=wanted is SequenceStatus.ACTIVE, was_sending=stored.sends, now=now)
+    moves = Moves()
     if edits or status or (not same and after != stored.sequence):
         for move in recompute(store, stored, after, settings.timezone):
             tally.add(move)
+            moves.add(move)
     changes = () if same else sequence_changes(stored.definition, one.definition)
     if stored.source is Source.API:
         changes = (FieldChange("source", "api", "file"), *changes)
@@ -180,10 +214,25 @@ def _change(
         steps=tuple(StepPlan(edit, tally.of(edit.key)) for edit in edits),
         status=status,
         drift=drift,
+        others=tally.others,
         people=tally.people,
         affected=tally.affected,
         due_now=tally.due_now,
+        work=None if same and stored.source is Source.FILE else Work(one.definition, moves),
     )
+
+
+def _follow(stored: StoredSequence, library: Library) -> SequencePlan | None:
+    """What the templates and layouts of the files change in a sequence made over the API. Nobody's time changes."""
+    definition = library.assemble(stored.sequence, stored.definition)
+    if definition_to_json(definition) == definition_to_json(stored.definition):
+        return None
+    arrived = sorted(definition.layouts.keys() - stored.definition.layouts.keys())
+    changes = (
+        *sequence_changes(stored.definition, definition),
+        *(FieldChange(f"layout {name}", "", "") for name in arrived),
+    )
+    return SequencePlan(stored.slug, ChangeKind.CHANGE, None, changes, work=Work(definition, Moves()))
 
 
 def _missing(store: Store, stored: StoredSequence, prune: bool) -> SequencePlan | None:
@@ -196,6 +245,41 @@ def _missing(store: Store, stored: StoredSequence, prune: bool) -> SequencePlan 
     return SequencePlan(slug=stored.slug, kind=kind, path=stored.path, people=people, affected=affected)
 
 
+class _People:
+    """Counts what happens to those at one step."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.shifts: Counter[int] = Counter()
+        self.held: Counter[DeliveryState] = Counter()
+        self.goes_to: Counter[str] = Counter()
+
+    def wait(self, move: Move, due_now: bool) -> None:
+        """Count somebody who waits for the step as applied."""
+        self.counts["waiting"] += 1
+        self.counts["due_now"] += due_now
+        old, new = move.person.next_send_at, move.due_at
+        if move.now != move.before:
+            self.goes_to[move.now or ""] += 1
+        elif old is None or new is None or old == new:
+            self.counts["unchanged"] += 1
+            if move.person.open_state is not None and not move.person.follows_schedule:
+                self.held[move.person.open_state] += 1
+        else:
+            self.counts["later" if new > old else "earlier"] += 1
+            self.shifts[round((new - old).total_seconds())] += 1
+
+    def found(self, *, removed: bool = False) -> StepPeople:
+        """The counts."""
+        names = ("waiting", "later", "earlier", "unchanged", "due_now", *(() if removed else ("will_get", "never")))
+        return StepPeople(
+            **{name: self.counts[name] for name in names},
+            shifts={timedelta(seconds=seconds): people for seconds, people in sorted(self.shifts.items())},
+            held=dict(self.held),
+            go_on_to=dict(self.goes_to),
+        )
+
+
 class _Tally:
     """Counts moves per step."""
 
@@ -204,8 +288,8 @@ class _Tally:
         self._sending = sending
         self._was_sending = was_sending
         self._now = now
-        self._counts: dict[str, Counter[str]] = {edit.key: Counter() for edit in edits}
-        self._goes_to: dict[str, Counter[str]] = {edit.key: Counter() for edit in edits}
+        self._steps = {edit.key: _People() for edit in edits}
+        self._others = _People()
         self.people = 0
         self.affected = 0
         self.due_now = 0
@@ -215,31 +299,21 @@ class _Tally:
         due_now = self._becomes_due(move)
         self.affected += move.moves or due_now
         self.due_now += due_now
-        for key in self._counts:
-            self._counts[key]["will_get" if key in move.ahead else "never"] += 1
-        if move.before in self._counts:
-            self._waiting(move.before, move, due_now)
-        elif move.now in self._counts and due_now:
-            self._counts[move.now]["due_now"] += 1
+        for key, people in self._steps.items():
+            people.counts["will_get" if key in move.ahead else "never"] += 1
+        if move.before in self._steps:
+            self._steps[move.before].wait(move, due_now)
+        elif move.now in self._steps:
+            self._steps[move.now].counts["due_now"] += due_now
+        elif move.before is not None and move.moves:
+            self._others.wait(move, due_now)
 
     def of(self, key: str) -> StepPeople:
-        counts = self._counts[key]
-        if self._edits[key].kind is EditKind.REMOVED:
-            counts["will_get"] = counts["never"] = 0
-        names = ("waiting", "later", "earlier", "unchanged", "due_now", "will_get", "never")
-        return StepPeople(**{name: counts[name] for name in names}, go_on_to=dict(self._goes_to[key]))
+        return self._steps[key].found(removed=self._edits[key].kind is EditKind.REMOVED)
 
-    def _waiting(self, key: str, move: Move, due_now: bool) -> None:
-        counts = self._counts[key]
-        counts["waiting"] += 1
-        counts["due_now"] += due_now
-        old, new = move.person.next_send_at, move.due_at
-        if move.now != key:
-            self._goes_to[key][move.now or ""] += 1
-        elif old is None or new is None or old == new:
-            counts["unchanged"] += 1
-        else:
-            counts["later" if new > old else "earlier"] += 1
+    @property
+    def others(self) -> StepPeople:
+        return self._others.found()
 
     def _becomes_due(self, move: Move) -> bool:
         if not self._sending or move.person.status is not SubscriptionStatus.ACTIVE or move.due_at is None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
+from drip.core.delivery import DeliveryState
 from drip.core.difference import EditKind
+from drip.core.durations import format_duration
 from drip.core.plain import clean, count
 from drip.engine.plan import ChangeKind, Incoming, Plan, SequencePlan, StepPeople, StepPlan
 
@@ -71,6 +74,8 @@ def sequence_lines(sequence: SequencePlan) -> Iterator[PlanLine]:
         yield PlanLine(6, "", text)
     for change in sequence.changes:
         yield PlanLine(4, "~", clean(str(change)))
+    if sequence.others.waiting:
+        yield PlanLine(10, "", _waiting_words(sequence.others, "at the other steps"))
     for step in sequence.steps:
         if sequence.kind is ChangeKind.CREATE:
             yield PlanLine(4, "+", clean(step.edit.key))
@@ -119,14 +124,15 @@ def _people_lines(kind: EditKind, people: StepPeople) -> Iterator[str]:
         yield f"{count(people.will_get, 'person', 'people')} will get it{now}{past}"
 
 
-def _waiting_words(people: StepPeople) -> str:
+def _waiting_words(people: StepPeople, where: str = "for it") -> str:
     one = people.waiting == 1
-    text = f"{count(people.waiting, 'person', 'people')} {'waits' if one else 'wait'} for it: "
-    parts = [
-        f"{number} {word}"
-        for number, word in ((people.later, "later"), (people.earlier, "earlier"), (people.unchanged, "no change"))
-        if number
-    ]
+    text = f"{count(people.waiting, 'person', 'people')} {'waits' if one else 'wait'} {where}: "
+    later = {length: number for length, number in people.shifts.items() if length > timedelta(0)}
+    earlier = {-length: number for length, number in people.shifts.items() if length < timedelta(0)}
+    parts = [*_shift_words(later, "later"), *_shift_words(earlier, "earlier")]
+    if people.unchanged:
+        held = [f"{number} {_HELD[state]}" for state, number in sorted(people.held.items())]
+        parts.append(f"{people.unchanged} no change" + (f" ({', '.join(held)})" if held else ""))
     for key, number in sorted(people.go_on_to.items()):
         who = "they" if number == people.waiting and not one else str(number)
         goes = "goes" if number == 1 else "go"
@@ -135,3 +141,23 @@ def _waiting_words(people: StepPeople) -> str:
         )
     now = f"; {people.due_now} of them would get it now" if people.due_now else ""
     return text + ", ".join(parts) + now
+
+
+_HELD = {
+    DeliveryState.SENDING: "being sent",
+    DeliveryState.UNKNOWN: "perhaps sent",
+    DeliveryState.DEFERRED: "to be tried again",
+    DeliveryState.FAILED: "failed at it",
+}
+"""Why an edit leaves somebody where they are."""
+MOST_GROUPS = 3
+"""So many different lengths are told one by one; more are told as from the least to the most."""
+
+
+def _shift_words(shifts: Mapping[timedelta, int], word: str) -> list[str]:
+    """`29 later by 2d`; the largest group first."""
+    if len(shifts) > MOST_GROUPS:
+        least, most = format_duration(min(shifts)), format_duration(max(shifts))
+        return [f"{sum(shifts.values())} {word} by {least} to {most}"]
+    groups = sorted(shifts.items(), key=lambda group: (-group[1], group[0]))
+    return [f"{number} {word} by {format_duration(length)}" for length, number in groups]

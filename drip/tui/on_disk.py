@@ -66,7 +66,7 @@ def with_plan(desk: Desk, store: Store, disk: Disk) -> Disk:
     """What applying would do."""
     if disk.errors:
         return Disk(disk.files, disk.incoming, None, "the files have errors: nothing can be applied before")
-    plan = make_plan(store, desk.project.settings, disk.incoming, prune=False, now=desk.clock())
+    plan = make_plan(store, desk.project.settings, disk.incoming, disk.files.templates, prune=False, now=desk.clock())
     return Disk(disk.files, disk.incoming, plan)
 
 

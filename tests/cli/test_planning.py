@@ -44,7 +44,7 @@ def test_an_edit_says_what_it_does_to_people(ada: Cli) -> None:
     assert ada("plan").stdout == (
         "~ welcome   sequences/welcome.yaml\n"
         "    ~ tips   delay 3d → 5d\n"
-        "          1 person waits for it: 1 later\n"
+        "          1 person waits for it: 1 later by 2d\n"
         "1 sequence to change, 0 to create, 0 to archive. 0 messages would become due now.\n"
     )
     plan = ada.json("plan")
@@ -52,6 +52,18 @@ def test_an_edit_says_what_it_does_to_people(ada: Cli) -> None:
     (step,) = plan["sequences"][0]["steps"]
     assert step["changes"] == [{"field": "delay", "before": "3d", "now": "5d"}]
     assert (step["waiting"], step["later"]) == (1, 1)
+    two_days = 2 * 24 * 3600
+    assert step["later_by"] == {"least_seconds": two_days, "most_seconds": two_days}
+    assert (step["shifts"], step["earlier_by"]) == ([{"seconds": two_days, "people": 1}], None)
+
+
+def test_a_change_of_the_whole_sequence_says_what_it_does_to_people(ada: Cli) -> None:
+    _waiting_for_tips(ada)
+    ada.write("sequences/welcome.yaml", WELCOME.replace("steps:", "send_window: {hours: '00:00-00:01'}\nsteps:"))
+    words = ada("plan").stdout
+    assert "          1 person waits at the other steps: 1 later by " in words
+    (sequence,) = ada.json("plan")["sequences"]
+    assert (sequence["steps"], sequence["others"]["later"]) == ([], 1)
 
 
 def test_a_removed_and_an_added_step(ada: Cli) -> None:

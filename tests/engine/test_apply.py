@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.difference import EditKind
-from drip.core.sequence import Definition, DelayFrom, SendWindow, SequenceStatus, Source, Template
+from drip.core.sequence import Definition, DelayFrom, Layout, SendWindow, SequenceStatus, Source, Template
 from drip.core.sequence import Sequence as EmailSequence
 from drip.core.subscription import SubscriptionStatus
 from drip.engine import people
 from drip.engine.apply import Origin, apply
-from drip.engine.plan import ChangeKind, Incoming
+from drip.engine.authoring import add_step, create_sequence
+from drip.engine.plan import ChangeKind, Incoming, Plan, make_plan
 from drip.engine.ports import Envelope
+from drip.engine.status import set_status
 from drip.errors import DatabaseUnavailable
 from drip.store.invariants import violations
 from tests.lab import DAY, HOUR, START, Lab, a_sequence, a_step, accept, open_lab, utc
@@ -203,6 +206,37 @@ def places(lab: Lab) -> dict[str, Place]:
         person = lab.person(f"{name}@example.com")
         found[name] = (person.status, person.next_step, person.next_send_at)
     return found
+
+
+@pytest.fixture(scope="module")
+def afterwards(staged: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Place]]:
+    """Where everybody is after an edit; each is done once."""
+
+    @cache
+    def after(edit: str) -> dict[str, Place]:
+        folder = tmp_path_factory.mktemp("edit")
+        (folder / "drip.db").write_bytes(staged.read_bytes())
+        with open_lab(folder) as lab:
+            lab.now = NOW
+            lab.apply(*([] if edit == FILE_GONE else [EDITS[edit][0]]), prune=edit == FILE_GONE)
+            return places(lab)
+
+    return after
+
+
+FILE_GONE = "the file gone"
+
+
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("edit", [*EDITS, FILE_GONE])
+def test_the_table_of_edits_row_by_row_and_state_by_state(
+    afterwards: Callable[[str], dict[str, Place]], edit: str, name: str
+) -> None:
+    moved = EDITS[edit][1] if edit in EDITS else {}
+    status, step, due = afterwards(edit)[name]
+    wanted = moved.get(name, PLACES[name])
+    assert (status, step) == wanted[:2]
+    assert due == wanted[2] or (wanted[2] == RETRY and isinstance(due, datetime) and due < NOW + DAY)
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -398,6 +432,43 @@ def test_a_template_alone_makes_a_revision(lab: Lab) -> None:
     lab.subscribe(ADA)
     lab.tick()
     assert b"Hello again." in lab.transport.sent[0][1]
+
+
+def test_a_template_of_a_file_makes_a_revision_of_what_the_api_made_with_it(lab: Lab) -> None:
+    def do(words: str, layout: str = "<p>{{ content }}</p>") -> Plan:
+        templates = {"tips": Template("tips", markdown=words, subject="S")}
+        step = a_step("first", template="tips")
+        definition = Definition(a_sequence(step, id="files"), templates, {"default": Layout("default", layout)})
+        incoming = [Incoming(definition, "sequences/files.yaml")]
+        planned = make_plan(lab.store, lab.settings, incoming, templates, prune=False, now=lab.now)
+        origin = Origin("Ada", "abc123", dirty=True)
+        done = apply(lab.store, lab.settings, incoming, templates, prune=False, now=lab.now, origin=origin)
+        assert done == planned
+        return planned
+
+    do("Old words.")
+    made = create_sequence(lab.store, lab.settings, a_sequence(id="", name="Api"), lab.now, key_id=None)
+    add_step(lab.store, lab.settings, made.slug, a_step("", template="tips", position=1), lab.now, key_id=None)
+    set_status(lab.store, made.slug, SequenceStatus.ACTIVE, lab.now)
+    lab.subscribe("ada@example.com", made.slug)
+    assert do("Old words.").changes == 0
+
+    plan = do("New words.")
+    assert [str(change) for one in plan.sequences if one.slug == made.slug for change in one.changes] == [
+        "template tips changed"
+    ]
+    stored = lab.store.sequences.by_slug(made.slug)
+    assert stored is not None
+    assert (stored.revision, stored.source, stored.path) == (3, Source.API, None)
+    revision = lab.store.sequences.revisions(stored.id)[0]
+    assert (revision.number, revision.author, revision.commit, revision.dirty) == (3, "Ada", "abc123", True)
+    lab.tick()
+    (content,) = [content for _, content in lab.transport.sent]
+    assert b"New words." in content
+    assert do("New words.").changes == 0
+    assert [str(change) for change in do("New words.", "<b>{{ content }}</b>").sequences[0].changes] == [
+        "layout default changed"
+    ]
 
 
 def test_a_status_is_put_back_only_when_the_files_own_has_changed(lab: Lab) -> None:

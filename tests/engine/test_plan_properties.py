@@ -19,7 +19,7 @@ from drip.core.subscription import SubscriptionStatus
 from drip.engine import people
 from drip.engine.catalogue import Catalogue
 from drip.engine.ledger import Ledger, Result
-from drip.engine.plan import StepPlan
+from drip.engine.plan import SequencePlan, StepPlan
 from drip.engine.recompute import Move, recompute
 from drip.engine.records import Marked
 from drip.engine.sender import judge
@@ -157,6 +157,7 @@ def check_edit(lab: OneThread, after: EmailSequence) -> None:
     assert (planned.due_now, planned.affected) == (due_now, affected)
     assert planned.changes or (due_now, affected) == (0, 0)
     for sequence in planned.sequences:
+        check_others(sequence, {row_id: before[row_id] for row_id in foretold}, lab.rows())
         for step in sequence.steps:
             check_words(step, {row_id: before[row_id] for row_id in foretold}, lab.rows())
     assert [one for one in lab.plan(after).sequences if not one.empty] == []
@@ -173,9 +174,22 @@ def check_words(step: StepPlan, before: Rows, now: Rows) -> None:
     later, earlier = sum(new > old for old, new in both), sum(new < old for old, new in both)
     said = step.people
     assert (said.waiting, said.later, said.earlier) == (len(waiting), later, earlier)
+    assert said.shifts == Counter(timedelta(seconds=round((new - old) / 1000)) for old, new in both if new != old)
     assert said.unchanged == len(kept) - later - earlier
+    assert sum(said.held.values()) <= said.unchanged
     gone_on = Counter(now[row_id][1] or "" for row_id in waiting if now[row_id][1] != step.edit.key)
     assert said.go_on_to == gone_on
+
+
+def check_others(sequence: SequencePlan, before: Rows, now: Rows) -> None:
+    """What the plan said of those whose own step was not touched, and whose time was all the same."""
+    edited = {step.edit.key for step in sequence.steps}
+    found: Counter[timedelta] = Counter()
+    for row_id, (_, key, old) in before.items():
+        new = now[row_id][2]
+        if key not in edited and key is not None and now[row_id][1] == key and old and new and old != new:
+            found[timedelta(seconds=round((new - old) / 1000))] += 1
+    assert sequence.others.shifts == found
 
 
 def _ms(moment: datetime) -> int:
