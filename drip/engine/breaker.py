@@ -51,7 +51,10 @@ class Breaker:
         self._store.events.append([Event(EventType.BREAKER, now, data=data)])
 
     def _put_back(self, refused: Sequence[int], now: datetime) -> None:
+        failed = self._store.subscriptions.failed_with(refused)
         self._store.claims.excuse(refused, now)
+        for person in self._store.subscriptions.people(failed).values() if failed else ():
+            self._onward.reinstate(person, now)
         for email, added_at in self._store.suppressions.remove_made_by(refused):
             welcome_back(self._store, email, now)
             contact = self._store.contacts.by_email(email)

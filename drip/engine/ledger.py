@@ -201,7 +201,7 @@ class Ledger:
             case OutcomeKind.LOST:
                 return self._try_later(case, Reason.CONNECTION, outcome)
             case OutcomeKind.REFUSED:
-                return self._failed(case, Reason.REFUSED, outcome)
+                return self._refused(case, outcome)
             case OutcomeKind.BAD_ADDRESS:
                 return self._failed(case, Reason.ADDRESS, outcome)
             case OutcomeKind.NO_MAILBOX:
@@ -278,6 +278,18 @@ class Ledger:
         delivery_id = self._store.claims.delivery_id(case.claim.subscription_id, case.claim.step_id)
         code = outcome.enhanced or (str(outcome.code) if outcome.code else None)
         suppress(self._store, case.claim.email, SuppressionReason.BOUNCE, case.at, code=code, delivery_id=delivery_id)
+        return self._unless_ours(case, fact, outcome)
+
+    def _refused(self, case: _Case, outcome: Outcome) -> Fact:
+        """The message was refused, by the server or (without a code) before it was asked."""
+        if outcome.code is None:
+            return self._failed(case, Reason.REFUSED, outcome)
+        if self._breaker.is_open:
+            return self._given_back(case, Reason.BREAKER, outcome)
+        return self._unless_ours(case, self._failed(case, Reason.REFUSED, outcome), outcome)
+
+    def _unless_ours(self, case: _Case, fact: Fact, outcome: Outcome) -> Fact:
+        """The fact of a hard refusal, but where so many came that the fault is ours."""
         if self._breaker.opens(case.at):
             return self._fact(case, "released", Reason.BREAKER, outcome.text, breaker=True)
         return fact

@@ -103,7 +103,7 @@ class Onward:
         return False
 
     def reinstate(self, person: Person, now: datetime) -> None:
-        """Take back a cancellation: the person is where they were, a failed or unknown step included."""
+        """Take back a cancellation or a failure: the person is where they were, an unknown step included."""
         self._catalogue.refresh([person.sequence_id])
         states = self._store.subscriptions.states(person.id)
         keys = self._stored(person).keys

@@ -324,7 +324,7 @@ class Worker:
             result = sender.handle(claim)
             self._look_at(result)
             # The breaker must know of a hard refusal before many more can follow.
-            self._writer.record(result, wait=_is(result, OutcomeKind.NO_MAILBOX))
+            self._writer.record(result, wait=_is(result, OutcomeKind.NO_MAILBOX, OutcomeKind.REFUSED))
         except Unavailable as error:
             self._halt_unavailable(error)
         except BaseException as error:
@@ -410,5 +410,5 @@ class Worker:
         return report
 
 
-def _is(result: Result, kind: OutcomeKind) -> bool:
-    return isinstance(result.outcome, Outcome) and result.outcome.kind is kind
+def _is(result: Result, *kinds: OutcomeKind) -> bool:
+    return isinstance(result.outcome, Outcome) and result.outcome.kind in kinds

@@ -285,12 +285,11 @@ class Claims:
         )
 
     def fail(self, claim: Claim, now: datetime) -> bool:
-        """Stop a person at a step that can't be sent, until somebody retries."""
+        """Stop a person at a step that can't be sent, until somebody retries; that they were paused is remembered."""
         return bool(
             self._database.run(
                 "UPDATE subscription SET status = 'failed', next_send_at = NULL, owner = NULL, downs = 0,"
-                " paused_at = NULL, updated_at = ?"
-                " WHERE id = ? AND claim = ? AND next_step_id = ? AND status IN ('active', 'paused')",
+                " updated_at = ? WHERE id = ? AND claim = ? AND next_step_id = ? AND status IN ('active', 'paused')",
                 *(ms(now), claim.subscription_id, claim.number, claim.step_id),
             )
         )
@@ -336,9 +335,11 @@ class Claims:
             "UPDATE delivery SET state = 'deferred', reason = ?, at = ?,"
             " attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END"
             f" WHERE id IN ({marks(len(delivery_ids))}) AND state = 'failed'"
-            " AND EXISTS (SELECT 1 FROM subscription s JOIN contact c ON c.id = s.contact_id"
+            " AND (EXISTS (SELECT 1 FROM subscription s JOIN contact c ON c.id = s.contact_id"
             " JOIN suppression x ON x.email_key = c.email_key"
-            " WHERE s.id = delivery.subscription_id AND x.delivery_id = delivery.id)",
+            " WHERE s.id = delivery.subscription_id AND x.delivery_id = delivery.id)"
+            " OR EXISTS (SELECT 1 FROM subscription s WHERE s.id = delivery.subscription_id AND s.status = 'failed'"
+            " AND s.next_step_id = delivery.step_id))",
             *(Reason.BREAKER.value, ms(now)),
             *delivery_ids,
         )
@@ -351,9 +352,13 @@ class Claims:
         return found
 
     def last_handed_over(self, count: int, since: datetime | None = None) -> list[tuple[int, int, bool]]:
-        """The newest deliveries that a server answered for good: (id, subscription, whether it is a hard refusal)."""
+        """The newest deliveries that a server answered for good: (id, subscription, whether it is a hard refusal).
+
+        A mailbox that is full or disabled (5.2.x) exists: that says nothing of us.
+        """
         rows = self._database.rows(
-            "SELECT id, subscription_id, reason = 'no_mailbox' FROM delivery"
+            "SELECT id, subscription_id, reason = 'no_mailbox' OR (reason = 'refused' AND code IS NOT NULL"
+            " AND COALESCE(answer, '') NOT LIKE '5.2.%') FROM delivery"
             " WHERE state IN ('sent', 'failed') AND (state = 'sent' OR code IS NOT NULL) AND at >= ?"
             " ORDER BY at DESC, id DESC LIMIT ?",
             *(ms(since) or 0, count),

@@ -184,8 +184,8 @@ class Subscriptions:
     def revive(self, row_id: int, step_id: int | None, next_send_at: datetime | None, now: datetime) -> bool:
         """Make a failed subscription active again, and the failed delivery of that step wait for another try."""
         changed = self._database.run(
-            "UPDATE subscription SET status = 'active', next_step_id = ?, next_send_at = ?, downs = 0, updated_at = ?"
-            " WHERE id = ? AND status = 'failed'",
+            "UPDATE subscription SET status = 'active', paused_at = NULL, next_step_id = ?, next_send_at = ?,"
+            " downs = 0, updated_at = ? WHERE id = ? AND status = 'failed'",
             *(step_id, ms(next_send_at), ms(now), row_id),
         )
         if changed:
@@ -205,6 +205,15 @@ class Subscriptions:
         )
         return [_person(row) for row in rows]
 
+    def failed_with(self, delivery_ids: Sequence[int]) -> list[int]:
+        """The subscriptions that failed because of one of these deliveries."""
+        rows = self._database.rows(
+            "SELECT s.id FROM delivery d JOIN subscription s ON s.id = d.subscription_id AND s.next_step_id = d.step_id"
+            f" WHERE d.id IN ({marks(len(delivery_ids))}) AND s.status = 'failed'",
+            *delivery_ids,
+        )
+        return [row_id for (row_id,) in rows]
+
     def when_cancelled(self, row_id: int) -> datetime | None:
         """When a subscription was cancelled; None when it was not."""
         return moment(self._database.value("SELECT cancelled_at FROM subscription WHERE id = ?", row_id))
@@ -212,10 +221,10 @@ class Subscriptions:
     def reinstate(
         self, row_id: int, status: SubscriptionStatus, step_id: int | None, next_send_at: datetime | None, now: datetime
     ) -> None:
-        """Take back a cancellation that turned out to be our own fault."""
+        """Take back a cancellation or a failure that turned out to be our own fault."""
         self._database.run(
             "UPDATE subscription SET status = ?, cancel_reason = NULL, cancelled_at = NULL, next_step_id = ?,"
-            " next_send_at = ?, updated_at = ? WHERE id = ? AND status = 'cancelled'",
+            " next_send_at = ?, updated_at = ? WHERE id = ? AND status IN ('cancelled', 'failed')",
             *(status.value, step_id, ms(next_send_at), ms(now), row_id),
         )
 

@@ -283,3 +283,45 @@ def test_those_put_back_by_the_breaker_are_where_they_were_also_failed_or_unknow
     lab.transport.script = accept
     lab.tick()
     assert len(lab.transport.sent) == 20
+
+
+@pytest.mark.parametrize(
+    ("answer", "opens"),
+    [("5.7.1 access denied", True), ("transaction failed", True), ("5.2.2 mailbox full", False)],
+)
+def test_a_server_that_refuses_everybody_by_policy_is_ours_to_mend_and_fails_nobody(
+    lab: Lab, answer: str, opens: bool
+) -> None:
+    lab.apply(a_sequence(ONE))
+    for number in range(30):
+        lab.subscribe(f"p{number}@example.com")
+    lab.transport.script = lambda envelope, content: Outcome(OutcomeKind.REFUSED, 550, None, answer)
+    report = lab.tick()
+    assert (report.trouble is not None) is opens
+    failed = [person for person in lab.store.overview.subscribers(limit=None) if person.status == "failed"]
+    assert len(failed) == (0 if opens else 30)
+    assert violations(lab.store.database) == []
+    lab.transport.script = accept
+    lab.tick()
+    assert len(lab.transport.sent) == (30 if opens else 0)
+
+
+@pytest.mark.parametrize(("kind", "code"), [(OutcomeKind.REFUSED, "5.7.1"), (OutcomeKind.NO_MAILBOX, "5.1.1")])
+def test_who_was_paused_while_being_refused_is_paused_when_the_refusal_was_our_fault(
+    lab: Lab, kind: OutcomeKind, code: str
+) -> None:
+    lab.apply(a_sequence(ONE))
+    lab.subscribe(ADA)
+    transport = once_marked(lab, lambda: pause(lab))
+    transport.script = lambda envelope, content: Outcome(kind, 550, code, f"{code} no")
+    lab.tick()
+    for number in range(20):
+        lab.subscribe(f"p{number}@example.com")
+    lab.tick()
+    assert lab.person(ADA).status is SubscriptionStatus.PAUSED
+    transport.script = accept
+    lab.tick()
+    assert ADA not in [envelope.recipient for envelope, _ in transport.sent]
+    people.resume(lab.store, lab.settings, "welcome", ADA, lab.now)
+    lab.tick()
+    assert ADA in [envelope.recipient for envelope, _ in transport.sent]
