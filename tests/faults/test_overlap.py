@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from tests.faults.campaign import apart
+from tests.faults.registry import Case, Figures
 from tests.faults.trial import a_trial
 
 pytestmark = pytest.mark.slow
 
 
-def test_four_workers_started_at_once_send_each_message_once(tmp_path: Path) -> None:
-    with a_trial(tmp_path / "trial", due=600) as trial:
-        workers = [trial.start() for _ in range(4)]
-        for worker in workers:
-            _, errors = worker.communicate(timeout=120)
-            assert worker.returncode == 0, errors.decode()
+def many_at_once(folder: Path, workers: int, due: int) -> tuple[Figures, int]:
+    """So many workers started at once; the figures, and how many messages the server has."""
+    with a_trial(Case(folder, 0, Random(1)), due=due) as trial:
+        children = [trial.start() for _ in range(workers)]
+        assert [child.wait(300) for child in children] == [0] * workers, trial.errors.read_text()
         books = trial.books()
-    assert (books.twice, books.lost, books.unknown) == ([], 0, frozenset())
+    return books.figures(), books.accepted.total()
 
 
-def test_ten_thousand_due_go_out_in_one_run(tmp_path: Path) -> None:
-    with a_trial(tmp_path / "trial", due=10_000) as trial:
-        with trial.start() as worker:
-            _, errors = worker.communicate(timeout=300)
-        assert worker.returncode == 0, errors.decode()
-        books = trial.books()
-    assert (books.twice, books.lost, books.unknown) == ([], 0, frozenset())
-    assert sum(books.accepted.values()) == 10_000
+@pytest.mark.parametrize(("workers", "due"), [(4, 600), (1, 10_000)])
+def test_each_message_goes_out_once(tmp_path: Path, workers: int, due: int) -> None:
+    figures, accepted = apart(many_at_once, tmp_path, workers, due)
+    assert (figures.breaches, figures.unknown, accepted) == ([], 0, due)

@@ -5,24 +5,27 @@ The oracle is the server's log, written and synced before it answers 250; never 
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
+import shutil
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+from drip.engine import people
 from drip.engine.apply import Origin, apply
 from drip.engine.subscribe import Request, subscribe_many
+from drip.engine.worker import Worker
 from drip.project import Project, open_project
-from tests.smtp_server.process import spawn_server
-
-ROOT = Path(__file__).parents[2]
+from drip.store.invariants import violations
+from tests.faults.processes import Child, a_server, fork
+from tests.faults.registry import Case, Figures
+from tests.smtp_server import Accepted, Authority, Certificate, Features, read_log
 
 SEQUENCE = """
 name: Trial
@@ -44,6 +47,8 @@ class Books:
     """By recipient, as the server counted."""
     unknown: frozenset[str]
     """Addresses whose delivery is unknown."""
+    failed: frozenset[str]
+    """Addresses whose delivery failed, with its reason."""
 
     @property
     def twice(self) -> list[str]:
@@ -52,91 +57,175 @@ class Books:
 
     @property
     def lost(self) -> int:
-        """How many were neither accepted nor are unknown."""
-        return self.due - len(set(self.accepted) | self.unknown)
+        """How many were neither accepted nor are unknown, nor failed with a reason."""
+        return self.due - len(set(self.accepted) | self.unknown | self.failed)
 
     @property
     def unknown_in_vain(self) -> frozenset[str]:
         """Unknown to drip, and never given to the server."""
         return self.unknown - set(self.accepted)
 
+    def figures(self) -> Figures:
+        """As a row counts."""
+        figures = Figures(trials=1, duplicates=len(self.twice), unknown=len(self.unknown), lost=self.lost)
+        figures.unknown_had = len(self.unknown) - len(self.unknown_in_vain)
+        figures.breach(bool(self.twice), f"mailed twice: {', '.join(self.twice[:3])}")
+        figures.breach(self.lost > 0, f"{self.lost} were forgotten")
+        return figures
+
+
+def one_pass(folder: Path, before: Callable[[Worker], None] = lambda worker: None) -> int:
+    """What a worker's process does: `run --once`; 3 when the transport is in trouble."""
+    project = open_project(folder)
+    with project.opened(), project.worker() as worker:
+        before(worker)
+        report = worker.run_once()
+    return 3 if report.trouble else 0
+
 
 class Trial:
     """A project with people who are due, and a server."""
 
-    def __init__(self, folder: Path, port: int, due: int, connections: int) -> None:
+    def __init__(self, folder: Path, due: int, **config: Any) -> None:
         self.folder = folder
         self.due = due
         self.log = folder / "server.jsonl"
-        (folder / "sequences").mkdir()
-        (folder / "sequences" / "trial.yaml").write_text(SEQUENCE)
-        (folder / "drip.yaml").write_text(
-            "from: us@example.com\ntransport: smtp\n"
-            f"smtp: {{host: 127.0.0.1, port: {port}, security: none, connections: {connections}}}\n"
-        )
-        self._subscribe()
+        self.errors = folder / "errors.txt"
+        shutil.copytree(_prepared(due), folder, dirs_exist_ok=True)
+        (folder / "drip.yaml").write_text(_config(**config))
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """A worker of its own; `naive` is the control."""
-        command = [sys.executable, "-m", "tests.faults.worker", str(self.folder), *arguments]
-        return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+    def start(self, before: Callable[[Worker], None] = lambda worker: None) -> Child:
+        """A worker in a process of its own."""
+        return fork(lambda: one_pass(self.folder, before), self.errors)
 
-    def kill_at(self, count: int, *arguments: str, after: float) -> bool:
+    def kill_at(self, count: int, *, after: float, before: Callable[[Worker], None] = lambda worker: None) -> bool:
         """Run a worker and kill it `after` seconds from when the server accepted so many; False when it had ended."""
-        with self.start(*arguments) as process:
-            while self.accepted() < count:
-                if process.poll() is not None:
-                    break
-                time.sleep(0.002)
-            time.sleep(after)
-            process.send_signal(signal.SIGKILL)
-            return process.wait() == -signal.SIGKILL
+        child = self.start(before)
+        self.wait_for(count, child)
+        time.sleep(after)
+        return child.kill()
 
-    def finish(self, *arguments: str) -> None:
-        """Run workers until one says that nothing is left."""
-        for _ in range(3):
-            with self.start(*arguments) as process:
-                _, errors = process.communicate(timeout=120)
-            assert process.returncode in (0, 3), errors.decode()
-            if process.returncode == 0:
+    def wait_for(self, count: int, *children: Child) -> None:
+        """Wait until the server has accepted so many, or all the children have ended."""
+        while self.accepted() < count and any(child.poll() is None for child in children):
+            time.sleep(0.001)
+
+    def finish(self, passes: int = 5) -> None:
+        """Run workers until one says that nothing is left.
+
+        Raises:
+            AssertionError: a worker failed, or the transport stays in trouble.
+        """
+        for _ in range(passes):
+            code = self.start().wait()
+            assert code in (0, 3), self.errors.read_text()
+            if code == 0:
                 return
-        raise AssertionError(f"the transport stays in trouble: {errors.decode()}")
+        raise AssertionError("the transport stays in trouble")
+
+    def settle(self, books: Books) -> None:
+        """Settle what is unknown as the server's log has it, and send the rest."""
+        with self.project().opened() as store:
+            for delivery in store.deliveries.unknown():
+                sent = delivery.email in books.accepted
+                people.resolve(store, self.project().settings, delivery.id, sent=sent, now=datetime.now(UTC))
+        self.finish()
 
     def accepted(self) -> int:
         """How many messages the server has taken so far."""
         return self.log.read_bytes().count(b'"event": "message"') if self.log.exists() else 0
 
+    def messages(self) -> tuple[Accepted, ...]:
+        """What the server has taken so far."""
+        return read_log(self.log).messages
+
     def books(self) -> Books:
         """The state of things, by the server's log and drip's own word on what it does not know."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
-        accepted = Counter(line["recipients"][0] for line in lines if line["event"] == "message")
-        project = self._project()
-        with project.opened() as store:
+        accepted = Counter(message.recipients[0] for message in self.messages())
+        with self.project().opened() as store:
             unknown = frozenset(delivery.email for delivery in store.deliveries.unknown())
-            assert store.claims.count_due(datetime.now(UTC)) == 0
-        return Books(self.due, accepted, unknown)
+            failed = frozenset(delivery.email for delivery in store.deliveries.failed(self.due))
+            assert store.claims.count_due(datetime.now(UTC)) == 0, "somebody is due, and nobody works"
+        return Books(self.due, accepted, unknown, failed)
 
-    def _project(self) -> Project:
+    def look_over(self, figures: Figures) -> None:
+        """The invariants (row 29), and that nobody holds a claim any more."""
+        with self.project().opened() as store:
+            look_over(store.database, figures)
+            held = store.database.value("SELECT COUNT(*) FROM subscription WHERE owner IS NOT NULL")
+        figures.breach(held > 0, f"{held} claims outlived their workers")
+
+    def project(self) -> Project:
+        """The project, anew."""
         return open_project(self.folder)
 
-    def _subscribe(self) -> None:
-        project, now = self._project(), datetime.now(UTC)
-        with project.opened() as store:
-            files = project.files()
-            apply(
-                *(store, project.settings, project.incoming(files), files.templates),
-                prune=False,
-                now=now,
-                origin=Origin(),
-            )
-            requests = [Request(f"p{number}@example.com", f"Person {number}") for number in range(self.due)]
-            for start in range(0, self.due, 1000):
-                subscribe_many(store, project.settings, "trial", requests[start : start + 1000], now)
+
+def look_over(database: Any, figures: Figures) -> None:
+    """Check a database after a trial (row 29)."""
+    figures.checked += 1
+    for violation in violations(database):
+        figures.breaches.append(f"29: {violation.rule}: {violation.what}")
+
+
+def run_drip(one: Trial, *arguments: str, before: Callable[[], None] = lambda: None) -> Child:
+    """`drip` with these arguments, in a process of its own."""
+    from drip.cli.main import drip
+
+    def work() -> None:
+        before()
+        drip.main(["-C", str(one.folder), *arguments], "drip")
+
+    return fork(work, one.errors)
 
 
 @contextmanager
-def a_trial(folder: Path, *, due: int, connections: int = 4, latency: float = 0.0) -> Iterator[Trial]:
-    """A trial in an empty folder, with its server running."""
-    folder.mkdir()
-    with spawn_server(folder / "server.jsonl", "--latency", str(latency)) as (port, _):
-        yield Trial(folder, port, due, connections)
+def a_trial(case: Case, *, due: int, connections: int = 4, tls: str = "none", **server: Any) -> Iterator[Trial]:
+    """A trial in the case's folder, with its server running.
+
+    Args:
+        tls: `none`, `starttls` or `tls`.
+        server: options of `SmtpServer`.
+    """
+    smtp: dict[str, Any] = {"connections": connections, "security": tls}
+    if tls != "none":
+        authority, server["certificate"] = credentials()
+        server["features"] = Features(tls=tls == "tls", starttls=tls == "starttls")
+        smtp["ca_file"] = authority.file
+    with a_server(case.folder / "server.jsonl", **server) as port:
+        yield Trial(case.folder, due, port=port, **smtp)
+
+
+@cache
+def credentials() -> tuple[Authority, Certificate]:
+    """A certificate authority of this process, and a server's certificate."""
+    authority = Authority(_scratch())
+    return authority, authority.certificate()
+
+
+@cache
+def _scratch() -> Path:
+    return Path(tempfile.mkdtemp(prefix="drip-faults-"))
+
+
+@cache
+def _prepared(due: int) -> Path:
+    """A folder with a project in which so many are due, to be copied."""
+    folder = _scratch() / f"due{due}"
+    (folder / "sequences").mkdir(parents=True)
+    (folder / "sequences" / "trial.yaml").write_text(SEQUENCE)
+    (folder / "drip.yaml").write_text(_config(port=25))
+    project, now = open_project(folder), datetime.now(UTC)
+    with project.opened() as store:
+        files = project.files()
+        incoming = project.incoming(files)
+        apply(store, project.settings, incoming, files.templates, prune=False, now=now, origin=Origin())
+        requests = [Request(f"p{number}@example.com", f"Person {number}") for number in range(due)]
+        for start in range(0, due, 1000):
+            subscribe_many(store, project.settings, "trial", requests[start : start + 1000], now)
+    return folder
+
+
+def _config(**smtp: Any) -> str:
+    lines = ["from: us@example.com", "base_url: https://mail.example.com", "transport: smtp", "smtp:"]
+    given = {"host": "127.0.0.1", "security": "none", **smtp}
+    return "\n".join([*lines, *(f"  {name}: {value}" for name, value in given.items()), ""])

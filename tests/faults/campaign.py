@@ -1,0 +1,169 @@
+"""Runs rows: trials side by side in processes, each in a folder of its own, then the control of each row."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import multiprocessing
+import shutil
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import ParamSpec, TypeVar
+
+from tests.faults.registry import Case, Control, Figures, Row, Trial
+from tests.faults.rows import ROWS
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MOST_BREACHES = 20
+"""Told per row; more say nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run."""
+
+    rows: tuple[Row, ...]
+    trials: str | int
+    """`ci`, `release` or a number for each row."""
+    seeds: tuple[str, ...]
+    """Trials take them in turn."""
+    jobs: int = 2
+    databases: tuple[str, ...] = ("sqlite",)
+    only: int | None = None
+    """The number of the one trial to run; None runs them all."""
+    controls: bool = True
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one row showed on one database."""
+
+    row: Row
+    database: str
+    figures: Figures = field(default_factory=Figures)
+    caught_after: int | None = None
+    """Trials after which the control was caught; None when it was not, or not tried."""
+    missed: bool = False
+    """The control was tried and not caught: the row proves nothing."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the promise was kept, and the row is one that would have seen it broken."""
+        return not self.figures.breaches and not self.missed
+
+
+def run(plan: Plan, told: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
+    """Run a plan; `told` is called for each row when it is done."""
+    with ProcessPoolExecutor(plan.jobs, multiprocessing.get_context("spawn"), initializer=_warm_up) as pool:
+        return [_gather(*submitted, told) for submitted in _submitted(pool, plan)]
+
+
+def _submitted(
+    pool: ProcessPoolExecutor, plan: Plan
+) -> Sequence[tuple[Outcome, Sequence[Future[Figures]], Future[int | None] | None]]:
+    submitted = []
+    done: dict[tuple[Trial, str], Sequence[Future[Figures]]] = {}
+    for database in plan.databases:
+        for row in plan.rows:
+            if database not in row.databases:
+                continue
+            key = (row.trial, database)
+            if key not in done:
+                count = row.trials(plan.trials)
+                numbers = range(count) if plan.only is None else [plan.only]
+                # Small parts, so that the processes end together.
+                size = max(1, min(25, len(numbers) // (plan.jobs * 4) or 1))
+                parts = [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]
+                done[key] = [pool.submit(run_trials, row.number, part, plan.seeds, database) for part in parts]
+            control = pool.submit(run_control, row.number, plan.seeds[0], database) if plan.controls else None
+            submitted.append((Outcome(row, database), done[key], control))
+    return submitted
+
+
+def _gather(
+    outcome: Outcome,
+    trials: Sequence[Future[Figures]],
+    control: Future[int | None] | None,
+    told: Callable[[Outcome], None],
+) -> Outcome:
+    for future in trials:
+        outcome.figures += future.result()
+    outcome.figures.breaches += outcome.row.judged(outcome.figures)
+    if control is not None:
+        outcome.caught_after = control.result()
+        outcome.missed = outcome.caught_after is None
+    told(outcome)
+    return outcome
+
+
+def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `work` returns, in a process of its own that has no threads and may fork."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_warm_up) as pool:
+        return pool.submit(work, *args, **kwargs).result()
+
+
+def run_trials(number: int, numbers: Sequence[int], seeds: Sequence[str], database: str) -> Figures:
+    """Some trials of a row, one after the other, in this process."""
+    row, figures = ROWS[number], Figures()
+    for trial in numbers:
+        seed = seeds[trial % len(seeds)]
+        found = run_trial(row.trial, number, trial, seed, database)
+        found.breaches = [f"trial {trial}, seed {seed}: {breach}" for breach in found.breaches]
+        figures += found
+    figures.breaches = figures.breaches[:MOST_BREACHES]
+    return figures
+
+
+def run_control(number: int, seed: str, database: str) -> int | None:
+    """Run trials under the patch of the control until a breach says what it must; after how many that was."""
+    row = ROWS[number]
+    control: Control = row.control
+    figures = Figures()
+    with control.patch():
+        for trial in range(control.within):
+            figures += run_trial(control.trial or row.trial, number, trial, f"{seed}/control", database)
+            if any(control.shows in breach for breach in [*figures.breaches, *row.judged(figures)]):
+                return trial + 1
+    return None
+
+
+def run_trial(trial: Trial, row: int, number: int, seed: str, database: str) -> Figures:
+    """One trial; what it raises is a breach."""
+    begun = time.monotonic()
+    with _folder() as folder, contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            figures = trial(Case(folder, number, Random(f"{seed}/{row}/{number}"), database))
+        except Exception:
+            text = traceback.format_exc()
+            figures = Figures(trials=1, breaches=[f"raised: {text.strip().splitlines()[-1]}\n{text}{said.getvalue()}"])
+    figures.seconds = time.monotonic() - begun
+    return figures
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """An empty folder, in memory where the system has such a place: processes are killed here, not machines."""
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="drip-trial-", dir=memory if memory.is_dir() else None))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _warm_up() -> None:
+    """Import what the forked processes need, once."""
+    warnings.simplefilter("error")
+    import drip.cli.main
+    import drip.engine.worker
+    import drip.transport.smtp
+    import drip.transport.wire  # noqa: F401

@@ -1,0 +1,129 @@
+"""Row 5: runs that overlap, wake up late, or are taken for dead."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from unittest.mock import patch
+
+import drip.engine.worker
+from drip.core.moments import to_milliseconds
+from drip.engine.records import Marked
+from drip.engine.worker import Worker
+from drip.project import open_project
+from drip.store.claims import Claims
+from tests.faults.processes import Child, fork
+from tests.faults.registry import Case, Control, Figures, Row
+from tests.faults.trial import Trial, a_trial
+
+DUE = 40
+STARTS = 5
+"""Of workers in a trial, at least."""
+
+
+def trial(case: Case) -> Figures:
+    """Many starts: beside a loop, at once, with a lease that is far too short, and stopped in the middle."""
+    latency, connections = case.random.choice((0.002, 0.006, 0.01)), case.random.randint(1, 4)
+    with a_trial(case, due=DUE, connections=connections, latency=latency) as one:
+        kinds = (_beside_a_loop, _all_at_once, _short_lease, _short_lease)
+        figures = Figures(faults=kinds[case.number % len(kinds)](one, case))
+        one.finish()
+        books = one.books()
+        figures += books.figures()
+        one.look_over(figures)
+        one.settle(books)
+        after = one.books()
+        figures.breach(bool(after.twice), f"mailed twice after resolve: {after.twice[:3]}")
+        figures.breach(len(after.accepted) != DUE, f"{DUE - len(after.accepted)} were never mailed, also after resolve")
+    return figures
+
+
+def _beside_a_loop(one: Trial, case: Case) -> int:
+    """As cron does it, every 100 ms here, over a loop that runs already."""
+
+    def loop() -> None:
+        project = open_project(one.folder)
+        with project.opened(), project.worker() as worker:
+            worker.run_loop(0.01)
+
+    looping = fork(loop, one.errors)
+    children = []
+    for _ in range(STARTS):
+        time.sleep(0.1)
+        children.append(one.start())
+    _end(one, children)
+    looping.kill()
+    return STARTS + 1
+
+
+def _all_at_once(one: Trial, case: Case) -> int:
+    children = [one.start() for _ in range(8)]
+    _end(one, children)
+    return len(children)
+
+
+def _short_lease(one: Trial, case: Case) -> int:
+    """Everybody takes everybody for dead after 50 ms, while some are stopped as by a closed lid, and one is killed."""
+
+    def before(worker: Worker) -> None:
+        drip.engine.worker.LEASE = timedelta(milliseconds=50)
+        drip.engine.worker.RENEW_EVERY = 0.02
+
+    random = case.random
+    children = [one.start(before) for _ in range(STARTS)]
+    stopped = random.sample(children, 3)
+    for child in stopped:
+        time.sleep(random.random() * 0.1)
+        child.signal(signal.SIGSTOP)
+    time.sleep(random.uniform(0.05, 0.2))
+    children.append(one.start(before))
+    for child in stopped:
+        time.sleep(random.random() * 0.1)
+        child.signal(signal.SIGCONT)
+    random.choice(children).kill()
+    _end(one, children)
+    return len(children) + len(stopped)
+
+
+def _end(one: Trial, children: list[Child]) -> None:
+    for child in children:
+        code = child.wait()
+        assert code in (0, 3, -signal.SIGKILL), one.errors.read_text()
+
+
+UNFENCED = """
+    INSERT INTO delivery (subscription_id, step_id, state, attempts, claim, at, revision, content_hash)
+    SELECT s.id, ?, 'sending', ?, ?, ?, ?, ? FROM subscription s WHERE s.id = ?
+    ON CONFLICT (subscription_id, step_id) DO UPDATE SET state = 'sending', claim = excluded.claim, reason = NULL
+"""
+
+
+@contextmanager
+def no_fence() -> Iterator[None]:
+    """The mark looks neither at the owner nor at the claim, nor at what became of the delivery meanwhile."""
+
+    def mark(self: Claims, worker_id: int, marked: Marked, now: datetime) -> bool:
+        claim = marked.claim
+        values = (claim.step_id, claim.attempts + 1, claim.number, to_milliseconds(now), marked.revision)
+        return bool(self._database.run(UNFENCED, *values, marked.content_hash, claim.subscription_id))
+
+    with patch.object(Claims, "mark", mark):
+        yield
+
+
+ROWS = [
+    Row(
+        number=5,
+        promise="Overlapping runs are harmless",
+        fault="starts every 100 ms beside a loop; 8 at once; a lease of 50 ms with SIGSTOP and kill -9",
+        ci=50,
+        release=1000,
+        unit="starts and stops",
+        per_trial=6,
+        trial=trial,
+        control=Control("marks without the fence", no_fence, within=24, shows="mailed twice"),
+    )
+]
