@@ -21,7 +21,7 @@ MOST_EVENTS = 10_000
 
 _SAME = {
     True: "the message as it was sent (its hash is the same)",
-    False: "not as it was sent: its hash differs, as the contact or drip.yaml has changed since; with today's it is",
+    False: "not as it was sent: its hash differs, as drip.yaml or the database has changed since; with today's it is",
     None: "nothing was handed over; it would have been",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_LEFT_OUT = ("at", "event", "step", "email", "until", "rule", "was", "message_id")
+_LEFT_OUT = ("at", "event", "step", "email", "until", "rule", "was", "was_name", "message_id")
 
 
 def data_words(data: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from drip.core.address import clean_line, email_key, is_erased
 from drip.core.settings import Settings
+from drip.engine.contact_changes import ContactChange, note_changes
 from drip.engine.people import due_of
 from drip.engine.ports import Store
 from drip.engine.records import Contact, Person, Reschedule
@@ -45,14 +46,18 @@ def edit_contact(
     """
     with store.transaction():
         contact = find_contact(store, email)
-        if name is not None and clean_line(name) != contact.name:
-            store.contacts.rename([(contact.id, clean_line(name))], now)
+        renamed = name is not None and clean_line(name) != contact.name
+        if renamed:
+            store.contacts.rename([(contact.id, clean_line(name or ""))], now)
         merged = {key: value for key, value in {**contact.variables, **variables}.items() if value is not None}
         if merged != contact.variables:
             row_ids = store.subscriptions.of_contact(contact.id)
             before = store.subscriptions.people(row_ids)
             store.contacts.set_variables(contact.id, merged, now)
             _retime(store, settings, before, now)
+        was = {key: contact.variables.get(key) for key in variables if merged.get(key) != contact.variables.get(key)}
+        if renamed or was:
+            note_changes(store, [ContactChange(contact.id, contact.name if renamed else None, was)], now)
         return find_contact(store, email)
 
 

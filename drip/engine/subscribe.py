@@ -15,6 +15,7 @@ from drip.core.schedule import subscriber_zone
 from drip.core.sequence import SequenceStatus, Step
 from drip.core.settings import Settings
 from drip.core.subscription import SubscriptionStatus, may_resubscribe
+from drip.engine.contact_changes import ContactChange, note_changes
 from drip.engine.ports import Store
 from drip.engine.records import Contact, Event, EventType, NewSubscription, StoredSequence
 from drip.errors import NotFound, Refused
@@ -199,11 +200,12 @@ class _Batch:
         known = self._store.contacts.by_keys(keys)
         contacts = [known[key] for key in keys]
         renamed = [
-            (contact.id, name)
+            (contact, name)
             for contact, (_, name) in zip(contacts, people, strict=True)
             if name and contact.name != name
         ]
-        self._store.contacts.rename(renamed, self._now)
+        self._store.contacts.rename([(contact.id, name) for contact, name in renamed], self._now)
+        note_changes(self._store, [ContactChange(contact.id, contact.name) for contact, _ in renamed], self._now)
         new = [self._new(contact, request) for contact, (_, request) in zip(contacts, fresh.values(), strict=True)]
         self._store.subscriptions.add(self._stored.id, new, self._now)
         standing = self._store.subscriptions.newest(self._stored.id, [person.contact_id for person in new])

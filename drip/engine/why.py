@@ -1,13 +1,13 @@
 """One message again: rendered from its revision and the variables of its moment, and held against its hash.
 
-The database keeps no message: it keeps what each was made of, and 16 octets of what came out. Variables of a
-subscription are followed back through the log; where those of the contact, or drip.yaml, have changed since, the hash
-tells, and nothing is claimed of what was sent.
+The database keeps no message: it keeps what each was made of, and 16 octets of what came out. Variables and names are
+followed back through the log; where drip.yaml has changed since, the hash tells, and nothing is claimed of what was
+sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -43,11 +43,15 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a subscription's variables."""
+    """A change of a subscription's variables, or of its contact."""
 
     at: datetime
     was: Mapping[str, Any] = field(repr=False)
     """What each changed variable was before; None where there was none."""
+    of_contact: bool = False
+    """Whether the variables are the contact's."""
+    name: str | None = None
+    """The contact's name before; None: it stayed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def render_again(
 
     Args:
         definition: of the delivery's revision.
-        changes: of the subscription's variables since, newest first.
+        changes: of the subscription's and the contact's since, newest first.
 
     Raises:
         RenderFailed: it can't be rendered, as perhaps it could not be then.
@@ -96,22 +100,24 @@ def render_again(
     if step is None:
         return None
     then = replace(stored, definition=definition, revision=letter.delivery.revision or stored.revision)
-    claim = _claim(letter, _variables_then(letter.variables, changes))
+    claim = _claim(letter, list(changes))
     variables = merged_variables(definition.sequence, claim.contact_variables, claim.variables)
     message = Composer(settings, secret).message(then, step, claim, variables, letter.delivery.at)
     same = None if letter.content_hash is None else digest(message) == letter.content_hash
     return Rendered(message, same)
 
 
-def _variables_then(today: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
+def _before(today: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
     then = dict(today)
     for change in changes:
         then.update(change.was)
     return {name: value for name, value in then.items() if value is not None}
 
 
-def _claim(letter: Letter, variables: Mapping[str, Any]) -> Claim:
+def _claim(letter: Letter, changes: Sequence[Change]) -> Claim:
+    """As it was when the message was made."""
     delivery = letter.delivery
+    names = [change.name for change in changes if change.name is not None]
     return Claim(
         subscription_id=delivery.subscription_id,
         number=0,
@@ -120,9 +126,9 @@ def _claim(letter: Letter, variables: Mapping[str, Any]) -> Claim:
         step_id=letter.step_id,
         due_at=delivery.at,
         email=delivery.email,
-        name=letter.name,
-        contact_variables=letter.contact_variables,
-        variables=variables,
+        name=names[-1] if names else letter.name,
+        contact_variables=_before(letter.contact_variables, (one for one in changes if one.of_contact)),
+        variables=_before(letter.variables, (one for one in changes if not one.of_contact)),
         attempts=delivery.attempts,
         downs=0,
         suppressed=False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from drip.core.delivery import DeliveryState, Reason
@@ -18,7 +20,7 @@ _LETTER = """
     JOIN sequence q ON q.id = s.sequence_id JOIN step t ON t.id = d.step_id
 """
 
-# What a subscription's variables were before each change that came after the step's last event, newest first.
+# What variables and names were before each change that came after the step's last event, newest first.
 _CHANGES = """
     SELECT e.at, e.data FROM event e WHERE e.subscription_id = ? AND e.type = 'subscription.changed'
         AND e.id > COALESCE((SELECT MAX(x.id) FROM event x WHERE x.subscription_id = e.subscription_id
@@ -42,9 +44,9 @@ class Letters:
         return self._letter("WHERE d.subscription_id = ? AND d.step_id = ?", subscription_id, step_id)
 
     def changes_since(self, letter: Letter) -> list[Change]:
-        """What was changed in the subscription's variables after the message was made, newest first."""
+        """What was changed in the subscription's or contact's variables after the message was made, newest first."""
         rows = self._database.rows(_CHANGES, letter.delivery.subscription_id, letter.step_id)
-        return [Change(from_milliseconds(at), load(data or "{}").get("was") or {}) for at, data in rows]
+        return [_change(from_milliseconds(at), load(data or "{}")) for at, data in rows]
 
     def _letter(self, where: str, *params: Any) -> Letter | None:
         row = self._database.row(_LETTER + where, *params)
@@ -73,3 +75,7 @@ class Letters:
             contact_variables=load(row[17]),
             variables=load(row[18]),
         )
+
+
+def _change(at: datetime, data: Mapping[str, Any]) -> Change:
+    return Change(at, data.get("was") or {}, of_contact=data.get("of") == "contact", name=data.get("was_name"))

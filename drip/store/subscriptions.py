@@ -91,6 +91,15 @@ class Subscriptions:
         )
         return [row_id for (row_id,) in rows]
 
+    def ever_of(self, contact_ids: Sequence[int]) -> list[tuple[int, int, int]]:
+        """(contact, subscription, sequence) of all that these contacts ever had; at most some thousands at once."""
+        rows = self._database.rows(
+            f"SELECT contact_id, id, sequence_id FROM subscription WHERE contact_id IN ({marks(len(contact_ids))})"
+            " ORDER BY id",
+            *contact_ids,
+        )
+        return [(contact_id, row_id, sequence_id) for contact_id, row_id, sequence_id in rows]
+
     def failed(self, sequence_id: int | None = None, contact_id: int | None = None) -> list[int]:
         """The ids of failed subscriptions, of all or of one sequence or contact."""
         where, params = given(("sequence_id = ?", sequence_id), ("contact_id = ?", contact_id))

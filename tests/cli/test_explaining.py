@@ -76,7 +76,25 @@ def test_a_step_that_is_gone_is_still_explained(sent: Cli) -> None:
     assert sent.json("why", "1")["message"]["subject"] == "Hello Ada"
 
 
-def test_a_contact_that_changed_is_said_plainly(sent: Cli) -> None:
+def test_a_contact_is_as_it_was_at_that_moment(sent: Cli) -> None:
+    sent("contacts", "set", "ada@example.com", "plan=pro")
+    sent("contacts", "set", "ada@example.com", "name=Grace", "plan=gold")
+    found = sent.json("why", "1")
+    assert found["same_as_sent"] is True
+    assert (found["message"]["subject"], found["name"]) == ("Hello Ada", "Grace")
+    assert "You are on free." in found["message"]["text"]
+    assert "of contact  name, plan" in sent("log").stdout
+
+
+def test_a_new_name_given_with_another_subscription_is_followed_back(sent: Cli) -> None:
+    sent.write("sequences/other.yaml", PERSONAL)
+    sent("apply", "--yes")
+    sent("subscribe", "other", "ada@example.com", "--name", "Grace")
+    assert sent.json("contacts", "show", "ada@example.com")["name"] == "Grace"
+    assert sent.json("why", "1")["same_as_sent"] is True
+
+
+def test_what_was_changed_behind_the_log_is_said_plainly(sent: Cli) -> None:
     sent.sql("UPDATE contact SET name = 'Grace'")
     assert "not as it was sent: its hash differs" in sent("why", "1").stdout
     assert sent.json("why", "1")["same_as_sent"] is False
