@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from drip.engine.plan import Incoming
     from drip.engine.ports import Transport
     from drip.engine.rehearsal import Answer, Rehearsal
+    from drip.engine.reports import Taken
     from drip.engine.worker import Worker
     from drip.files.sequences import ProjectFiles
+    from drip.inbound.collector import Collector
+    from drip.inbound.sources import Source
+    from drip.inbound.taking import Taker
     from drip.notify.courier import Courier, Poster
     from drip.store.highwater import HighWaterMark
 
@@ -114,6 +118,37 @@ class Project:
             told=told,
             high_water=high_water,
         )
+
+    def mailbox(self) -> Source | None:
+        """Where bounces and complaints arrive, as drip.yaml says; None when it names no mailbox."""
+        given = self.settings.inbound
+        if given.imap is not None:
+            from drip.inbound.imap import ImapSource
+
+            return ImapSource(given.imap)
+        if given.maildir is None:
+            return None
+        from drip.inbound.sources import MaildirSource
+
+        return MaildirSource(given.maildir)
+
+    def taker(self, *, clock: Callable[[], datetime] = system_clock) -> Taker:
+        """What takes in bounces and complaints, on this project's database."""
+        from drip.inbound.read import reader_for
+        from drip.inbound.taking import Taker
+
+        return Taker(self.store, self.settings, reader_for(self.settings), clock)
+
+    def collector(
+        self, *, clock: Callable[[], datetime] = system_clock, told: Callable[[Taken], None] = lambda taken: None
+    ) -> AbstractContextManager[Collector | None]:
+        """What reads the mailbox beside the worker; None in its place when drip.yaml names no mailbox."""
+        source = self.mailbox()
+        if source is None:
+            return nullcontext()
+        from drip.inbound.collector import Collector
+
+        return Collector(self.store, source, self.taker(clock=clock), clock=clock, told=told)
 
     def courier(self, *, clock: Callable[[], datetime] = system_clock) -> Courier:
         """What posts webhooks, on this project's database; use it as a context manager."""

@@ -51,6 +51,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Sending": {
         "run": ("running", "Send what is due: a loop, or one pass."),
+        "bounces": ("bounces", "Take in bounces and complaints."),
         "unknown": ("unknown", "List deliveries whose fate is not known."),
         "resolve": ("unknown", "Settle deliveries whose fate is not known."),
         "send-test": ("trying", "Send one real message, marked as a test."),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from drip.api.server import Server
     from drip.core.settings import Settings
     from drip.engine.ledger import Fact
+    from drip.engine.reports import Taken
     from drip.engine.worker import Report, Worker
 
 POSTING_SECONDS = 20.0
@@ -115,6 +116,8 @@ def _loop(
 
     def after_pass(report: Report) -> None:
         courier.check()
+        if collector is not None:
+            collector.check()
         if server is not None:
             server.check()
         if any(report_object(report)[kind] for kind in KINDS):
@@ -130,8 +133,18 @@ def _loop(
     with invocation.opened(), _Teller(invocation, live=False) as teller:
         worker = invocation.project.worker(clock=clock, told=teller.tell)
         courier = invocation.project.courier(clock=clock)
-        with stopped_by_signals(worker), courier, worker, _served(invocation, place, clock, worker) as server:
+        collecting = invocation.project.collector(clock=clock, told=_told(invocation))
+        serving = _served(invocation, place, clock, worker)
+        with stopped_by_signals(worker), courier, worker, serving as server, collecting as collector:
             worker.run_loop(interval.total_seconds(), after_pass)
+
+
+def _told(invocation: Invocation) -> Callable[[Taken], None]:
+    """Reports as they come: a line each with `-v`."""
+    from drip.cli.bounces import words
+    from drip.cli.output import note
+
+    return (lambda taken: note(words(taken))) if invocation.verbose else (lambda taken: None)
 
 
 def _served(

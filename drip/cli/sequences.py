@@ -10,8 +10,10 @@ from drip.cli.arguments import json_option, sequence_argument
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from drip.core.sequence import Definition
-    from drip.engine.records import Backlog, StoredSequence
+    from drip.engine.records import Backlog, Inbox, ReportCounts, StoredSequence
     from drip.store.overview import State
     from drip.store.store import Store
 
@@ -134,6 +136,8 @@ def status_command(invocation: Invocation, sequence: str | None, status: str | N
       drip status
       drip status welcome active
     """
+    from dataclasses import asdict
+
     from drip.cli.output import write_json
 
     if sequence is not None:
@@ -144,10 +148,14 @@ def status_command(invocation: Invocation, sequence: str | None, status: str | N
         state = store.overview.state(now)
         backlog = store.webhooks.backlog()
         applied = bool(store.sequences.slugs())
+        reports, inbox = (
+            store.reports.counts(),
+            store.reports.inbox("mailbox") if invocation.project.mailbox() else None,
+        )
     if as_json:
-        write_json(_state_object(state, backlog))
+        write_json({**_state_object(state, backlog), "reports": asdict(reports), "inbox": inbox and asdict(inbox)})
     else:
-        _show_state(invocation, state, backlog, applied)
+        _show_state(invocation, state, backlog, applied, (reports, inbox))
 
 
 def _one_status(invocation: Invocation, slug: str, status: str | None, as_json: bool) -> None:
@@ -182,7 +190,13 @@ def _state_object(state: State, backlog: Backlog) -> dict[str, object]:
     return {**asdict(state), "webhooks": asdict(backlog)}
 
 
-def _show_state(invocation: Invocation, state: State, backlog: Backlog, applied: bool) -> None:
+def _show_state(
+    invocation: Invocation,
+    state: State,
+    backlog: Backlog,
+    applied: bool,
+    came_back: tuple[ReportCounts, Inbox | None],
+) -> None:
     from drip.cli.output import distance, moment, note, show_fields
 
     now, zone = invocation.now(), invocation.zone
@@ -198,12 +212,40 @@ def _show_state(invocation: Invocation, state: State, backlog: Backlog, applied:
             ("deferred", ", ".join(f"{number} {reason}" for reason, number in sorted(state.deferred.items())) or 0),
             ("sent today", state.sent_today),
             ("webhooks", _backlog_words(backlog)),
+            ("came back", _report_words(came_back[0])),
+            ("mailbox", _inbox_words(came_back[1], now)),
             ("last run", f"{moment(last, zone)} ({distance(last, now)})" if last else "never: `drip run`"),
             ("workers", state.workers),
         ]
     )
     if not applied:
         note("no sequence is applied yet: run `drip apply`")
+
+
+def _report_words(counts: ReportCounts) -> str:
+    """Empty when nothing came back yet."""
+    from drip.cli.output import count
+
+    words = [
+        count(counts.hard, "hard bounce") if counts.hard else "",
+        count(counts.soft, "soft bounce") if counts.soft else "",
+        count(counts.complaint, "complaint") if counts.complaint else "",
+        count(counts.unsubscribe, "opt-out by mail", "opt-outs by mail") if counts.unsubscribe else "",
+        f"{counts.unproven} that prove nothing" if counts.unproven else "",
+    ]
+    return ", ".join(filter(None, words))
+
+
+def _inbox_words(inbox: Inbox | None, now: datetime) -> str:
+    """Empty when it was never looked into by the loop."""
+    from drip.cli.output import distance
+
+    if inbox is None:
+        return ""
+    if inbox.error is None:
+        return f"read {distance(inbox.read_at, now)}" if inbox.read_at else ""
+    since = f" (since {distance(inbox.error_at, now)})" if inbox.error_at else ""
+    return f"can't be read{since}: {inbox.error}"
 
 
 def _backlog_words(backlog: Backlog) -> str:

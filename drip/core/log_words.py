@@ -14,6 +14,8 @@ def data_words(data: Mapping[str, Any]) -> str:
     for name, value in data.items():
         if name in _LEFT_OUT or value in (None, ""):
             continue
+        if name == "code" and value in str(data.get("error", "")):
+            continue  # the server's words begin with it
         match name:
             case "reason" | "error" | "answer" | "smtp_code" | "status":
                 words.append(str(value))

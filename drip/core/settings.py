@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from drip.core.address import Address
@@ -28,6 +27,13 @@ class Security(StrEnum):
     STARTTLS = "starttls"  # plain, then TLS before anything else is said (RFC 3207)
     TLS = "tls"  # TLS from the first octet (RFC 8314)
     NONE = "none"  # not at all
+
+
+class ImapSecurity(StrEnum):
+    """How an IMAP connection is protected; it always is."""
+
+    TLS = "tls"  # TLS from the first octet (RFC 8314)
+    STARTTLS = "starttls"  # plain, then TLS before anything else is said
 
 
 class OnUnknown(StrEnum):
@@ -129,6 +135,35 @@ class WebhookEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ImapSettings:
+    """`inbound.imap`: the mailbox that bounces arrive in."""
+
+    host: str
+    user: str
+    password: str = field(repr=False)
+    port: int = 993
+    security: ImapSecurity = ImapSecurity.TLS
+    folder: str = "INBOX"
+    ca_file: Path | None = None
+    """A private CA; None trusts the system's."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundSettings:
+    """`inbound:`: where bounces, complaints and opt-outs by mail arrive."""
+
+    address: str | None = None
+    """Where `mailto:` unsubscribes go."""
+    maildir: Path | None = None
+    """The mailbox; this or the next or none."""
+    imap: ImapSettings | None = None
+    token: str | None = field(default=None, repr=False)
+    """What providers put into the URL of their webhooks; None: only their signature counts."""
+    providers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The key that a provider's signature is checked with, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """drip.yaml with its defaults filled in, its variables replaced, and its paths absolute."""
 
@@ -169,11 +204,9 @@ class Settings:
     """How often one API key may ask, per process that serves; None is no limit."""
     webhooks_allow_private: bool = False
     """Allows webhook URLs set over the API to reach private addresses."""
-    inbound: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Bounces and complaints, as checked by the reader."""
+    inbound: InboundSettings = field(default_factory=InboundSettings)
 
     @property
     def inbound_address(self) -> str | None:
         """Where `mailto:` unsubscribes go; None without one."""
-        address = self.inbound.get("address")
-        return address if isinstance(address, str) else None
+        return self.inbound.address

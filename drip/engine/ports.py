@@ -19,13 +19,17 @@ from drip.engine.records import (
     Contact,
     Endpoint,
     Event,
+    Inbox,
     Key,
     Marked,
     NewSubscription,
     Person,
     Post,
+    Posted,
+    ReportCounts,
     Reschedule,
     Sending,
+    StoredReport,
     StoredSequence,
     StoredTemplate,
     Suppression,
@@ -353,6 +357,18 @@ class Webhooks(Protocol):
     def prune(self, before: datetime, limit: int) -> int: ...
 
 
+class Reports(Protocol):
+    def add(self, report: StoredReport) -> bool: ...
+    def harden(self, key: str) -> None: ...
+    def soft_in_a_row(self, contact_id: int) -> int: ...
+    def posted(self, subscription_id: int, step_id: int) -> Posted | None: ...
+    def last_posted(self, contact_id: int) -> Posted | None: ...
+    def counts(self) -> ReportCounts: ...
+    def note_read(self, name: str, now: datetime) -> None: ...
+    def note_error(self, name: str, error: str, now: datetime) -> None: ...
+    def inbox(self, name: str) -> Inbox | None: ...
+
+
 class Store(Protocol):
     """The database, a question per attribute."""
 
@@ -382,6 +398,8 @@ class Store(Protocol):
     def endpoints(self) -> Endpoints: ...
     @property
     def webhooks(self) -> Webhooks: ...
+    @property
+    def reports(self) -> Reports: ...
 
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing, with the write lock from its start; joins one that is open."""

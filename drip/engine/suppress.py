@@ -25,6 +25,7 @@ def suppress(
     *,
     code: str | None = None,
     delivery_id: int | None = None,
+    detail: str | None = None,
 ) -> tuple[bool, int]:
     """Never mail an address again, and cancel its live subscriptions, in one transaction.
 
@@ -32,6 +33,7 @@ def suppress(
         email: as `parse_email` returns it.
         code: the server's code or the operator's words.
         delivery_id: the refusal that caused it; None when it was not a refusal.
+        detail: why, in the words of a server or provider; told with every subscription that it cancels.
 
     Returns:
         Whether the address was not suppressed before, and how many subscriptions were cancelled.
@@ -49,9 +51,9 @@ def suppress(
         if contact is not None:
             live = store.subscriptions.of_contact(contact.id)
             cancelled = store.subscriptions.cancel(live, CANCEL_FOR[reason], now)
+            told = {"reason": CANCEL_FOR[reason].value, **({"detail": detail} if detail else {})}
             events += [
-                Event(EventType.CANCELLED, now, sequence_id, row_id, data={"reason": CANCEL_FOR[reason].value})
-                for row_id, sequence_id in cancelled
+                Event(EventType.CANCELLED, now, sequence_id, row_id, data=told) for row_id, sequence_id in cancelled
             ]
         store.events.append(events)
     return added, len(cancelled)

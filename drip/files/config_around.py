@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from drip.core.address import parse_email
-from drip.core.settings import Rate, WebhookEndpoint
+from drip.core.settings import ImapSecurity, ImapSettings, InboundSettings, Rate, WebhookEndpoint
 from drip.files import values
 from drip.files.document import Document
 from drip.files.reader import Section, section_of, text_of
 from drip.files.servers import file_path, host_name, webhook_url
-from drip.files.tree import ListNode, MappingNode, Node, Scalar
+from drip.files.tree import ListNode, Node, Scalar
 from drip.files.wording import BadValue, either, quote, suggest
 
 HTTP_KEYS = ("rate_limit",)
@@ -26,9 +24,10 @@ WEBHOOK_EVENTS = (
 )
 """The events that webhooks are told, in the words of `http-api.md`."""
 
-INBOUND_KEYS = ("address", "maildir", "imap", "providers")
-IMAP_KEYS = ("host", "port", "user", "password", "folder")
+INBOUND_KEYS = ("address", "maildir", "imap", "token", "providers")
+IMAP_KEYS = ("host", "port", "security", "user", "password", "folder", "ca_file")
 PROVIDERS = ("ses", "postmark", "mailgun", "sendgrid", "brevo", "resend")
+SHORTEST_TOKEN = 16
 
 
 def read_http(config: Section) -> Rate | None:
@@ -95,56 +94,77 @@ def _event(text: str) -> str:
     return text
 
 
-def read_inbound(config: Section, folder: Path) -> Mapping[str, Any]:
-    """`inbound:` with its values checked: `address`, `maildir` (an absolute path), `imap`, `providers`."""
+def read_inbound(config: Section, folder: Path) -> InboundSettings:
+    """`inbound:`."""
     section = config.section("inbound", INBOUND_KEYS)
     if section is None:
-        return {}
-    found = {
-        "address": section.parsed("address", parse_email),
-        "maildir": section.parsed("maildir", lambda text: file_path(text, folder), wanted="a path"),
-        "imap": _imap(section),
-        "providers": _providers(section),
-    }
-    if found["maildir"] and found["imap"]:
+        return InboundSettings()
+    found = InboundSettings(
+        address=section.parsed("address", parse_email),
+        maildir=section.parsed("maildir", lambda text: file_path(text, folder), wanted="a path"),
+        imap=_imap(section, folder),
+        token=section.parsed("token", _token, wanted=f"{SHORTEST_TOKEN} letters and digits, or more", secret=True),
+        providers=_providers(section),
+    )
+    if found.maildir and found.imap:
         section.error("imap", "there is a maildir and an IMAP mailbox", "keep one of them")
-    return {key: value for key, value in found.items() if value}
+    return found
 
 
-def _imap(inbound: Section) -> dict[str, Any] | None:
+def _token(text: str) -> str:
+    if len(text) < SHORTEST_TOKEN or not text.isascii() or not text.isalnum():
+        hint = "make one with `openssl rand -hex 24`, and write ${DRIP_INBOUND_TOKEN}"
+        raise BadValue(f"a token has at least {SHORTEST_TOKEN} letters and digits, and nothing else", hint)
+    return text
+
+
+def _imap(inbound: Section, folder: Path) -> ImapSettings | None:
     section = inbound.section("imap", IMAP_KEYS)
     if section is None:
         return None
     for key in ("host", "user", "password"):
         section.require(key)
-    found = {
-        "host": section.parsed("host", host_name),
-        "port": section.integer("port", 1, 65_535) or 993,
-        "user": section.text("user"),
-        "password": section.parsed("password", str, wanted="text in quotes", secret=True),
-        "folder": section.text("folder") or "INBOX",
-    }
-    return found if None not in found.values() else None
+    host = section.parsed("host", host_name)
+    user = section.parsed("user", values.line)
+    password = section.parsed("password", str, wanted="text in quotes", secret=True)
+    security = section.choice("security", ImapSecurity) or ImapSecurity.TLS
+    port = section.integer("port", 1, 65_535) or (993 if security is ImapSecurity.TLS else 143)
+    name = section.parsed("folder", _folder) or "INBOX"
+    ca_file = section.parsed("ca_file", lambda text: file_path(text, folder), wanted="a path")
+    if host is None or user is None or password is None:
+        return None
+    return ImapSettings(host, user, password, port, security, name, ca_file)
 
 
-def _providers(inbound: Section) -> dict[str, Any]:
-    """Per provider its keys: one text, or several by name."""
-    found: dict[str, Any] = {}
+def _folder(text: str) -> str:
+    if not text.isascii() or not text.isprintable():
+        raise BadValue(f"{quote(text)} is not a folder's name", "names are ASCII here, as INBOX or Bounces")
+    return text
+
+
+def _providers(inbound: Section) -> dict[str, str]:
+    """The key of each provider."""
+    found: dict[str, str] = {}
     for key, node in inbound.entries("providers", "providers with their keys"):
         where = f"{inbound.path('providers')}.{key.text[:60]}"
         if key.text not in PROVIDERS:
             message = f"there is no provider {quote(key.text)}, only {either(PROVIDERS)}"
             inbound.document.report(key, where, message, suggest(key.text, PROVIDERS, listing=False))
-        else:
-            found[key.text] = _provider(inbound.document, node, where)
+            continue
+        try:
+            found[key.text] = _provider_key(key.text, text_of(node))
+        except BadValue as error:
+            inbound.document.report(node, where, str(error), error.hint)
     return found
 
 
-def _provider(document: Document, node: Node, where: str) -> Any:
-    if isinstance(node, MappingNode):
-        return {name: _provider(document, value, f"{where}.{name[:60]}") for name, (_, value) in node.entries.items()}
-    try:
-        return text_of(node)
-    except BadValue as error:
-        document.report(node, where, "it is not text", error.hint)
-        return None
+def _provider_key(provider: str, text: str) -> str:
+    """The key of one; see `drip.inbound.providers` for what each is."""
+    wrong, hint = {
+        "ses": (not text.startswith("arn:aws"), "write the ARN of the SNS topic"),
+        "postmark": (":" not in text, "write user:password, as in the URL that Postmark calls"),
+        "resend": (not text.startswith("whsec_"), "write the webhook's signing secret, whsec_…"),
+    }.get(provider, (not text.strip(), "write the key that the provider's page shows for its webhooks"))
+    if wrong:
+        raise BadValue(f"it is not what {provider} is checked with", hint)
+    return text.strip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drip.core.settings import OnUnknown, Security, TransportKind, UndefinedRule, UnsubscribeScope
+from drip.core.settings import ImapSecurity, OnUnknown, Security, TransportKind, UndefinedRule, UnsubscribeScope
 from drip.files.config_around import PROVIDERS, WEBHOOK_EVENTS
 from drip.files.schema import ADDRESS, DRAFT, DURATION, Schema, described, mapping, optional
 
@@ -63,7 +63,9 @@ def _optional_keys(schema: Schema) -> Schema:
     return {**schema, "properties": properties}
 
 
-def _words(kind: type[OnUnknown | Security | TransportKind | UndefinedRule | UnsubscribeScope], text: str) -> Schema:
+def _words(
+    kind: type[ImapSecurity | OnUnknown | Security | TransportKind | UndefinedRule | UnsubscribeScope], text: str
+) -> Schema:
     return {"description": text, "anyOf": [{"enum": [member.value for member in kind]}, _FILLED]}
 
 
@@ -157,16 +159,18 @@ def _webhook() -> Schema:
 def _inbound() -> Schema:
     imap = {
         "host": described(_TEXT, "The server."),
-        "port": _whole(1, 65_535, "Default: 993."),
+        "port": _whole(1, 65_535, "Default: 993, or 143 with starttls."),
+        "security": _words(ImapSecurity, "tls (default) or starttls; certificates are always checked."),
         "user": described(_TEXT, "The login."),
         "password": described(_TEXT, "Best from the environment: ${IMAP_PASSWORD}."),
         "folder": described(_TEXT, "Default: INBOX."),
+        "ca_file": described(_TEXT, "A private CA, in PEM."),
     }
-    keys = {"anyOf": [_TEXT, {"type": "object", "additionalProperties": _TEXT}]}
     properties = {
         "address": described(_TEXT, "Where bounces and unsubscribe mails arrive."),
         "maildir": described(_TEXT, "The folder of that mailbox."),
         "imap": _optional_keys(mapping(imap, "That mailbox over IMAP.", ("host", "user", "password"))),
-        "providers": mapping(dict.fromkeys(PROVIDERS, keys), "Signing keys of email providers' webhooks."),
+        "token": described(_TEXT, "At least 16 letters and digits; providers call /v1/inbound/NAME?token=…"),
+        "providers": mapping(dict.fromkeys(PROVIDERS, _TEXT), "What each provider's signature is checked with."),
     }
     return _optional_keys(mapping(properties, "Bounces and complaints."))

@@ -47,6 +47,7 @@ class Erasure:
         self._database.run(f"DELETE FROM event WHERE {self._database.json_text('data', 'email')} = ?", email_key)
         self._database.run(f"DELETE FROM delivery WHERE subscription_id IN {_OF_CONTACT}", row_id)
         self._database.run("DELETE FROM subscription WHERE contact_id = ?", row_id)
+        self._database.run("DELETE FROM report WHERE contact_id = ?", row_id)
         self._database.run("DELETE FROM contact WHERE id = ?", row_id)
         self._orphans(email_key)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from drip.errors import DatabaseUnavailable
 from drip.store.database import Database
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The number of the newest file in `migrations/`."""
 
 _FOLDER = Path(__file__).parent / "migrations"

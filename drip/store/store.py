@@ -25,6 +25,7 @@ from drip.store.keys import Keys
 from drip.store.letters import Letters
 from drip.store.migrate import ensure_schema, open_patiently
 from drip.store.overview import Overview
+from drip.store.reports import Reports
 from drip.store.sequences import Sequences
 from drip.store.stats import Stats
 from drip.store.subscriptions import Subscriptions
@@ -49,6 +50,7 @@ class Store:
         self.endpoints = Endpoints(database, settings.webhooks if settings else ())
         self.webhooks = Webhooks(database, self.endpoints, settings.project if settings else "")
         self.events = Events(database, self.webhooks)
+        self.reports = Reports(database)
         self.overview = Overview(database)
         self.agenda = Agenda(database)
         self.letters = Letters(database)

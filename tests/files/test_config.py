@@ -14,6 +14,7 @@ import pytest
 from drip.core.address import Address
 from drip.core.delivery import RetryRule
 from drip.core.settings import (
+    InboundSettings,
     Limits,
     OnUnknown,
     Ramp,
@@ -73,9 +74,10 @@ http: {rate_limit: 600/m}
 inbound:
   address: bounces@miempresa.com
   maildir: bounces
-  providers: {mailgun: key, ses: {topic: arn}}
+  token: ${INBOUND_TOKEN}
+  providers: {mailgun: key, ses: arn:aws:sns:eu-west-1:123456789012:bounces}
 """
-ENVIRON = {"PGPASSWORD": "secret", "SMTP_PASSWORD": "012345", "HOOK": SECRET}
+ENVIRON = {"PGPASSWORD": "secret", "SMTP_PASSWORD": "012345", "HOOK": SECRET, "INBOUND_TOKEN": "0123456789abcdef"}
 
 
 def settings(folder: Path, text: str, environ: dict[str, str] | None = None) -> Settings:
@@ -130,11 +132,12 @@ def test_a_file_with_every_key(tmp_path: Path) -> None:
         ),
         webhooks_allow_private=True,
         http_rate_limit=Rate(600, timedelta(minutes=1)),
-        inbound={
-            "address": "bounces@miempresa.com",
-            "maildir": project / "bounces",
-            "providers": {"mailgun": "key", "ses": {"topic": "arn"}},
-        },
+        inbound=InboundSettings(
+            address="bounces@miempresa.com",
+            maildir=project / "bounces",
+            token="0123456789abcdef",
+            providers={"mailgun": "key", "ses": "arn:aws:sns:eu-west-1:123456789012:bounces"},
+        ),
     )
 
 
@@ -310,6 +313,11 @@ BAD = [
      "drip.yaml:2:88", "did you mean 'sequence.completed'?"),
     ("unknown inbound key", FROM + "inbound: {mail: x}\n", "drip.yaml:2:11", "there is no such key"),
     ("imap without host", FROM + "inbound: {imap: {user: a, password: b}}\n", "drip.yaml:2:17", "host: it is missing"),
+    ("a short token", FROM + "inbound: {token: abc}\n", "drip.yaml:2:18", "16 letters and digits"),
+    ("a provider's wrong key", FROM + "inbound: {providers: {resend: x}}\n", "drip.yaml:2:31", "signing secret"),
+    ("a provider's keys", FROM + "inbound: {providers: {ses: {a: b}}}\n", "drip.yaml:2:28", "providers.ses"),
+    ("an imap folder", FROM + "inbound: {imap: {host: h, user: u, password: p, folder: Ñ}}\n",
+     "drip.yaml:2:57", "ASCII"),
     ("unknown provider", FROM + "inbound: {providers: {mailgum: x}}\n", "drip.yaml:2:23", "did you mean 'mailgun'?"),
     ("variable in a flow mapping", SMTP + "smtp: {host: a, user: u, password: ${PW}}\n",
      "drip.yaml:3:37", "put ${NAME} in quotes"),
