@@ -51,9 +51,9 @@ def preview_command(
     from drip.cli.output import write_json
     from drip.cli.previews import message_object, preview_messages
 
-    if step is None and view in ("html", "text", "eml"):
-        raise Invalid(f"--{view} shows one step", "name a STEP")
     messages = preview_messages(invocation, sequence, step, person, dict(variables))
+    if len(messages) != 1 and view in ("html", "text", "eml"):
+        raise Invalid(f"--{view} shows one step", f"name one of {', '.join(key for key, _ in messages)}")
     if as_json:
         objects = [message_object(key, message) for key, message in messages]
         write_json(objects if step is None else objects[0])

@@ -1,4 +1,4 @@
-"""Everything in the README is run: its two commands, its five minutes, its YAML."""
+"""What comes of the README's commands; that all of its blocks are tried is seen to by `test_pages`."""
 
 from __future__ import annotations
 
@@ -59,15 +59,6 @@ def test_the_five_minutes_end_with_mail_in_the_outbox(tmp_path: Path) -> None:
     assert subjects(tmp_path / "newsletter" / "outbox") == ["Welcome, You: start here"]
 
 
-def test_the_settings_for_real_mail_are_read(tmp_path: Path) -> None:
-    settings, sequence = YAML
-    (tmp_path / "sequences").mkdir()
-    (tmp_path / "sequences" / "onboarding.yaml").write_text(sequence, "utf-8")
-    (tmp_path / "drip.yaml").write_text(settings, "utf-8")
-    done = shell("drip check", tmp_path, SMTP_PASSWORD="secret")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_real_mail_is_tried_with_those_settings(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "sequences", tmp_path / "sequences")
     (tmp_path / "drip.yaml").write_text(YAML[0].replace("smtp.your-provider.example", "127.0.0.1"), "utf-8")
@@ -75,3 +66,9 @@ def test_real_mail_is_tried_with_those_settings(tmp_path: Path) -> None:
     # no server is there: the last command says so, names the host, and asks to try again later
     assert done.returncode == 3
     assert "127.0.0.1:587" in done.stderr
+
+
+def test_its_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
+    assert "drip/guide/dashboard.svg" in links
+    assert [link for link in links if not (ROOT / link).exists()] == []
