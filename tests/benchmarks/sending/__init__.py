@@ -1,0 +1,1 @@
+"""What `bench_sending` sends, and those it is held against."""
