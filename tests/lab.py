@@ -55,6 +55,9 @@ class RecordingTransport:
     def session(self) -> RecordingTransport:
         return self
 
+    def fleet(self) -> None:
+        return None
+
     def send(self, envelope: Envelope, content: bytes, mark: Callable[[], bool]) -> Outcome:
         outcome = self.script(envelope, content)
         if outcome.kind in _BEFORE_DOT:

@@ -6,7 +6,6 @@ A token is base32 in lower case (it survives mail systems that fold case) of the
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from enum import StrEnum
 
@@ -38,7 +37,7 @@ def read_token(secret: bytes, purpose: Purpose, token: str) -> tuple[int, ...] |
 
 
 def _mac(secret: bytes, purpose: Purpose, payload: bytes) -> bytes:
-    return hmac.digest(secret, purpose.value.encode() + b"\0" + payload, hashlib.sha256)[:_MAC_OCTETS]
+    return hmac.digest(secret, purpose.value.encode() + b"\0" + payload, "sha256")[:_MAC_OCTETS]
 
 
 def _encode(raw: bytes) -> str:

@@ -53,8 +53,8 @@ class Composer:
         """
         from drip.render.mime import write_message
 
-        message = self.message(stored, step, claim, variables, now)
-        token = make_token(self._secret, Purpose.DELIVERY, claim.subscription_id, claim.step_id)
+        token = self._token(claim)
+        message = self._message(stored, step, claim, variables, now, token)
         return Composed(
             envelope=Envelope(envelope_sender(self._settings, message.sender, token), claim.email, token),
             content=write_message(message),
@@ -66,13 +66,27 @@ class Composer:
         self, stored: StoredSequence, step: Step, claim: Claim, variables: Mapping[str, Any], now: datetime
     ) -> Message:
         """The message itself; raises RenderFailed."""
+        return self._message(stored, step, claim, variables, now, self._token(claim))
+
+    def _token(self, claim: Claim) -> str:
+        return make_token(self._secret, Purpose.DELIVERY, claim.subscription_id, claim.step_id)
+
+    def _message(
+        self,
+        stored: StoredSequence,
+        step: Step,
+        claim: Claim,
+        variables: Mapping[str, Any],
+        now: datetime,
+        token: str,
+    ) -> Message:
         from drip.render.compile import Recipient
 
         unsubscribe = self._unsubscribe_url(claim)
         recipient = Recipient(
             to=Address(claim.email, claim.name),
             variables=variables,
-            delivery_token=make_token(self._secret, Purpose.DELIVERY, claim.subscription_id, claim.step_id),
+            delivery_token=token,
             unsubscribe_url=unsubscribe,
             preferences_url=unsubscribe,
             unsubscribe_mailto=self._unsubscribe_mailto(claim),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from drip.core.delivery import DeliveryState, Outcome, Reason
 from drip.core.limits import Bucket
@@ -72,6 +72,65 @@ class Session(Protocol):
         ...
 
 
+class Parcel(Protocol):
+    """One message to be handed over."""
+
+    @property
+    def envelope(self) -> Envelope: ...
+    @property
+    def content(self) -> bytes:
+        """A whole message with CRLF line ends, not dot-stuffed."""
+        ...
+
+
+P = TypeVar("P", bound=Parcel)
+
+
+class Desk(Protocol[P]):
+    """Where a fleet gets its parcels, and brings back what came of them. For one thread."""
+
+    def take(self) -> P | None:
+        """The next one; None when there is none now."""
+        ...
+
+    def mark(self, parcels: Sequence[P], /) -> Sequence[bool]:
+        """Before the final dots of these: whether each may be sent, durably. What `done` brought is written with it."""
+        ...
+
+    def done(self, parcel: P, outcome: Outcome, /) -> None:
+        """What came of one. It is written with the next marks, or by `flush`."""
+        ...
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything that `done` brought is not written yet."""
+        ...
+
+    def flush(self) -> None:
+        """Have it written without waiting for more."""
+        ...
+
+
+class Fleet(Protocol):
+    """Many connections, led by one thread."""
+
+    def carry(self, desk: Desk[P]) -> None:
+        """Hand over what the desk gives, as `Session.send` does, until it gives nothing and everything is done."""
+        ...
+
+    def wake(self) -> None:
+        """The desk has something again; may be called from any thread."""
+        ...
+
+    def rest(self) -> None:
+        """End all connections politely, to open them again when there is something; never raises."""
+        ...
+
+    def close(self) -> None:
+        """As `rest`, for good."""
+        ...
+
+
 class Transport(Protocol):
     """How messages leave."""
 
@@ -82,6 +141,10 @@ class Transport(Protocol):
 
     def session(self) -> Session:
         """A new session; nothing is opened before the first message."""
+        ...
+
+    def fleet(self) -> Fleet | None:
+        """As many connections as there may be, led by one thread; None: each session wants a thread of its own."""
         ...
 
 

@@ -19,6 +19,7 @@ from drip.engine.catalogue import Catalogue
 from drip.engine.compose import Composer
 from drip.engine.ledger import Fact, Ledger
 from drip.engine.ports import Envelope, Store
+from drip.engine.records import Marked
 from drip.engine.sender import Sender
 from drip.engine.subscribe import Answered, Request, subscribe
 
@@ -76,8 +77,7 @@ class Rehearsal:
         self._catalogue = catalogue = Catalogue(store)
         self._ledger = Ledger(store, self.settings, catalogue, worker_id, _Even())
         self._sender = Sender(
-            *(self.settings, catalogue, Composer(self.settings, store.secret()), self._listener),
-            mark=lambda marked: self._ledger.mark(marked, self.now),
+            *(self.settings, catalogue, Composer(self.settings, store.secret())),
             clock=lambda: self.now,
         )
 
@@ -112,9 +112,12 @@ class Rehearsal:
         with self.store.transaction():
             claims, _, _ = self._ledger.claim(self.now, BATCH)
             for claim in claims:
-                facts = self._ledger.record([self._sender.handle(claim)], self.now)
+                facts = self._ledger.record([self._sender.send(claim, self._listener, self._mark)], self.now)
                 happened += [self._happening(fact) for fact in facts]
         return happened
+
+    def _mark(self, marked: Marked) -> bool:
+        return self._ledger.mark(marked, self.now)
 
     def _happening(self, fact: Fact) -> Happening:
         until = None

@@ -17,10 +17,11 @@ from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.settings import Settings
 from drip.engine.catalogue import Catalogue
 from drip.engine.compose import Composer
-from drip.engine.ledger import Fact, Ledger, Result
+from drip.engine.desk import Inbox, OneByOne, SendingDesk
+from drip.engine.ledger import Fact, Ledger
 from drip.engine.limits import Room
 from drip.engine.points import Point, reached
-from drip.engine.ports import HighWater, Processes, Session, Store, Transport
+from drip.engine.ports import Fleet, HighWater, Processes, Store, Transport
 from drip.engine.records import Claim
 from drip.engine.sender import Sender
 from drip.engine.writer import Writer
@@ -32,8 +33,8 @@ RENEW_EVERY = 30.0
 """Seconds between signs of life."""
 BATCH = 200
 """People claimed at once; a tick. Nobody is in a batch twice."""
-IDLE = 30.0
-"""Seconds after which an unused connection is closed."""
+IDLE = timedelta(seconds=30)
+"""After which an unused connection is closed."""
 FRUITLESS = 3
 """Batches in a row of which everything was given back: then the pass ends, lest it never does."""
 LOST_IN_A_ROW = 4
@@ -97,7 +98,8 @@ class Worker:
         self._random = random or Random()
         self._catalogue = Catalogue(store)
         self._composer: Composer | None = None
-        self._inbox: SimpleQueue[Claim | None] = SimpleQueue()
+        self._inbox: Inbox = SimpleQueue()
+        self._carriers: list[Fleet] = []
         self._threads: list[threading.Thread] = []
         self._changed = threading.Condition()
         self._in_flight = 0
@@ -286,67 +288,74 @@ class Worker:
             self._in_flight += len(claims)
         for claim in claims:
             self._inbox.put(claim)
-        wanted = min(self._transport.connections, len(claims))
         if self._composer is None:
             self._composer = Composer(self._settings, self._store.secret())
-        while len(self._threads) < wanted:
-            thread = threading.Thread(
-                target=self._work,
-                args=(self._composer, self._transport.session()),
-                name=f"drip-sender-{len(self._threads) + 1}",
-                daemon=True,
-            )
-            self._threads.append(thread)
-            thread.start()
+        if not self._carriers and (fleet := self._transport.fleet()) is not None:
+            self._carriers = [fleet]
+            self._start_thread(self._composer, fleet)
+        elif not self._carriers or isinstance(self._carriers[0], OneByOne):
+            while len(self._carriers) < min(self._transport.connections, len(claims)):
+                self._carriers.append(OneByOne(self._transport.session()))
+                self._start_thread(self._composer, self._carriers[-1])
+        for carrier in self._carriers:
+            carrier.wake()
 
-    def _work(self, composer: Composer, session: Session) -> None:
-        sender = Sender(
-            *(self._settings, self._catalogue, composer, session), mark=self._writer.mark, clock=self._clock
-        )
+    def _start_thread(self, composer: Composer, carrier: Fleet) -> None:
+        name = f"drip-sender-{len(self._threads) + 1}"
+        thread = threading.Thread(target=self._work, args=(composer, carrier), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self, composer: Composer, carrier: Fleet) -> None:
+        sender = Sender(self._settings, self._catalogue, composer, self._clock)
+        desk = SendingDesk(self._inbox, sender, self._writer, self)
         try:
-            while (claim := self._take(sender)) is not None:
-                self._handle(sender, claim)
-        finally:
-            sender.close()
-
-    def _take(self, sender: Sender) -> Claim | None:
-        while True:
-            try:
-                return self._inbox.get(timeout=IDLE)
-            except Empty:
-                sender.close()
-
-    def _handle(self, sender: Sender, claim: Claim) -> None:
-        try:
-            if self._halt.is_set():
-                self._writer.call(lambda: self._ledger.release([claim], self._clock()))
-                return
-            result = sender.handle(claim)
-            self._look_at(result)
-            # The breaker must know of a hard refusal before many more can follow.
-            self._writer.record(result, wait=_is(result, OutcomeKind.NO_MAILBOX, OutcomeKind.REFUSED))
-        except Unavailable as error:
-            self._halt_unavailable(error)
+            while self._has_work(desk, carrier):
+                carrier.carry(desk)
         except BaseException as error:
-            self._bug = self._bug or error
+            with self._changed:
+                self._bug = self._bug or error
+                self._changed.notify_all()
             self._halt.set()
         finally:
-            with self._changed:
-                self._in_flight -= 1
-                self._changed.notify_all()
+            carrier.close()
 
-    def _look_at(self, result: Result) -> None:
-        outcome = result.outcome
-        if not isinstance(outcome, Outcome):
-            return
+    def _has_work(self, desk: SendingDesk, carrier: Fleet) -> bool:
+        while True:
+            try:
+                return desk.wait(IDLE)
+            except Empty:
+                carrier.rest()
+
+    @property
+    def halted(self) -> bool:
+        """Whether nothing more is to be begun; for the desks, as the next three."""
+        return self._halt.is_set()
+
+    def look_at(self, outcome: Outcome) -> None:
+        """Stop when an outcome says that the transport is in trouble."""
         if outcome.kind in _STOPPING:
             self._halt_for(outcome)
+        if outcome.kind is not OutcomeKind.LOST:
+            self._lost_in_a_row = 0
+            return
         with self._changed:
-            self._lost_in_a_row = self._lost_in_a_row + 1 if outcome.kind is OutcomeKind.LOST else 0
+            self._lost_in_a_row += 1
             lost = self._lost_in_a_row
         if lost >= LOST_IN_A_ROW:
             text = f"{lost} connections in a row were lost: {outcome.text}"
             self._halt_for(Outcome(OutcomeKind.DOWN, text=text))
+
+    def lost_hold(self, error: Unavailable) -> None:
+        """Some claims could not be settled, as the database could not be used."""
+        self._halt_unavailable(error)
+
+    def settled(self, count: int) -> None:
+        """So many claims are in the writer's hands, or lost."""
+        with self._changed:
+            self._in_flight -= count
+            if self._in_flight <= BATCH // 2:
+                self._changed.notify_all()
 
     def _halt_for(self, outcome: Outcome) -> None:
         with self._changed:
@@ -371,7 +380,7 @@ class Worker:
     def _wait_until(self, reached: Callable[[], bool]) -> None:
         while True:
             with self._changed:
-                if self._changed.wait_for(reached, timeout=1.0):
+                if self._changed.wait_for(lambda: reached() or self._bug is not None, timeout=1.0):
                     break
             self._check()
             self._renew()
@@ -408,7 +417,3 @@ class Worker:
         report.next_due_at = self._store.claims.next_due()
         report.seconds = time.monotonic() - started
         return report
-
-
-def _is(result: Result, *kinds: OutcomeKind) -> bool:
-    return isinstance(result.outcome, Outcome) and result.outcome.kind in kinds

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -13,7 +14,7 @@ from typing import TypeVar
 from drip.engine.ledger import Fact, Ledger, Result
 from drip.engine.points import Point, reached
 from drip.engine.ports import Store
-from drip.engine.records import Marked
+from drip.engine.records import Claim, Marked
 from drip.errors import DatabaseUnavailable
 
 T = TypeVar("T")
@@ -25,7 +26,17 @@ RETRY_EVERY = 0.5
 LARGEST_GROUP = 500
 """Entries that share one transaction at the most."""
 
-Entry = tuple[Callable[[], object] | Result, Future[object] | None]
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What waits to be written."""
+
+    results: Sequence[Result] = ()
+    """Facts: kept until they are written."""
+    job: Callable[[], object] | None = None
+    """What else is to be done in the transaction; None is nothing."""
+    future: Future[object] | None = None
+    """Told of the commit and the job's answer; None when nobody waits."""
 
 
 class Writer:
@@ -64,27 +75,34 @@ class Writer:
 
     def call(self, job: Callable[[], T]) -> T:
         """Run a job in a transaction on the writer's thread and wait for its commit."""
-        return self.submit(job).result()
+        return self._call(job, ())
 
-    def submit(self, job: Callable[[], T]) -> Future[T]:
-        """As `call`, without waiting."""
-        future: Future[T] = Future()
-        self._put((job, future))  # type: ignore[arg-type]
-        return future
+    def mark(self, marked: Sequence[Marked], results: Sequence[Result] = ()) -> list[bool]:
+        """Mark and wait for the commit; False means that the dot must not be sent.
 
-    def mark(self, marked: Marked) -> bool:
-        """Mark and wait for the commit; False means that the dot must not be sent."""
+        Args:
+            results: recorded in the same transaction, and before.
+        """
         reached(Point.MARK)
-        done = self.call(lambda: self._ledger.mark(marked, self._clock()))
+        done = self._call(lambda: [self._ledger.mark(one, self._clock()) for one in marked], results)
         reached(Point.MARKED)
         return done
 
-    def record(self, result: Result, *, wait: bool = False) -> None:
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Give back claims that nothing was done with, and wait for the commit."""
+        self.call(lambda: self._ledger.release(claims, self._clock()))
+
+    def record(self, results: Sequence[Result], *, wait: bool = False) -> None:
         """Record soon, or wait until it is committed; nothing is claimed before it is written."""
-        future: Future[object] | None = Future() if wait else None
-        self._put((result, future))
-        if future is not None:
-            future.result()
+        if wait:
+            self._call(lambda: None, results)
+        else:
+            self._put(Entry(results))
+
+    def _call(self, job: Callable[[], T], results: Sequence[Result]) -> T:
+        future: Future[T] = Future()
+        self._put(Entry(results, job, future))  # type: ignore[arg-type]
+        return future.result()
 
     def _put(self, entry: Entry) -> None:
         self._queue.put(entry)
@@ -126,8 +144,8 @@ class Writer:
                 return self._commit(group)
             except DatabaseUnavailable as error:
                 # Who waits for an answer gets it now; results are facts, and are kept until they are written.
-                _fail((entry for entry in group if not isinstance(entry[0], Result)), error)
-                group = [entry for entry in group if isinstance(entry[0], Result)]
+                _fail(group, error)
+                group = [Entry(entry.results) for entry in group if entry.results]
                 if not group:
                     return []
                 if time.monotonic() > deadline:
@@ -139,18 +157,15 @@ class Writer:
                 raise
 
     def _commit(self, group: list[Entry]) -> list[Fact]:
-        results = [entry for entry, _ in group if isinstance(entry, Result)]
+        results = [result for entry in group for result in entry.results]
         with self._store.transaction():
             facts = self._ledger.record(results, self._clock()) if results else []
-            answers = [
-                (future, None if isinstance(entry, Result) else entry())
-                for entry, future in group
-                if future is not None
-            ]
+            answers = [(entry.future, entry.job() if entry.job else None) for entry in group]
         if results:
             reached(Point.RECORDED)
         for future, answer in answers:
-            future.set_result(answer)
+            if future is not None:
+                future.set_result(answer)
         return facts
 
     def _fail_waiting(self, error: BaseException) -> None:
@@ -164,6 +179,6 @@ class Writer:
 
 
 def _fail(entries: Iterable[Entry], error: BaseException) -> None:
-    for _, future in entries:
-        if future is not None:
-            future.set_exception(error)
+    for entry in entries:
+        if entry.future is not None:
+            entry.future.set_exception(error)

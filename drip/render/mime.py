@@ -20,6 +20,7 @@ _MACHINE = frozenset(
     {"list-unsubscribe", "list-unsubscribe-post", "list-id", "auto-submitted", "x-auto-response-suppress"}
     | {"x-drip-delivery", "feedback-id"}
 )
+_REPEATED = frozenset({"List-Unsubscribe-Post", "List-Id", "Feedback-ID", "Auto-Submitted", "X-Auto-Response-Suppress"})
 _OWN = frozenset(
     {"bcc", "cc", "date", "dkim-signature", "from", "message-id", "mime-version", "received", "reply-to", "return-path"}
     | {"sender", "subject", "to"}
@@ -96,7 +97,7 @@ def _head(message: Message) -> list[bytes]:
         machine_field("Message-ID", message.message_id),
     ]
     for name, value in message.headers:
-        fields.append(_other_field(name, value))
+        fields.append(_repeated_field(name, value) if name in _REPEATED else _other_field(name, value))
     fields.append(b"MIME-Version: 1.0\r\n")
     return fields
 
@@ -105,6 +106,12 @@ def _head(message: Message) -> list[bytes]:
 def _repeated_address(name: str, address: Address) -> bytes:
     """The same few stand in every message."""
     return address_field(name, address)
+
+
+@lru_cache(maxsize=256)
+def _repeated_field(name: str, value: str) -> bytes:
+    """Those that are the same for all people at a step."""
+    return _other_field(name, value)
 
 
 def _other_field(name: str, value: str) -> bytes:

@@ -78,7 +78,7 @@ def compile_part(
         found = restored.lines.find(line)
         place = f"{found[0].template}, line {found[1]}" if found else label
         raise RenderFailed(f"{place}: {_reason(error)}") from error
-    return Part(label, Template.from_code(environment, code, environment.make_globals(None)), restored.lines, fill)
+    return Part(label, Template.from_code(environment, code, dict(environment.globals)), restored.lines, fill)
 
 
 def check_source(

@@ -39,6 +39,10 @@ class OutboxTransport:
         """A new session; the folders are made with the first message."""
         return OutboxSession(self._folder)
 
+    def fleet(self) -> None:
+        """None: each message is synced by itself."""
+        return
+
 
 class OutboxSession:
     """Writes one file after another; fulfils `engine.ports.Session`."""

@@ -8,6 +8,8 @@ from socket import socket
 
 LONGEST_REPLY = 10_000
 """Octets of one answer, all lines together; RFC 5321, section 4.5.3.1.5, wants 512 a line."""
+BLOCK = 256 * 1024
+"""Octets of a message that must be taken within one timeout (RFC 5321, section 4.5.3.2.5)."""
 _RECEIVE = 4096
 
 
@@ -27,10 +29,12 @@ class Garbled(OSError):
 class ReplyReader:
     """The answers on one socket. Each has one deadline for all of its octets, not one for each read."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_buffer", "_lines", "_size")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._lines: list[bytes] = []
+        self._size = 0
 
     def read(self, sock: socket, seconds: float) -> tuple[int, bytes]:
         """The next answer: its code, and its lines joined by LF without their codes.
@@ -41,27 +45,50 @@ class ReplyReader:
             OSError: the connection ended.
         """
         deadline = time.monotonic() + seconds
-        lines: list[bytes] = []
-        code = b""
-        size = 0
-        while True:
-            line = self._line(sock, deadline, LONGEST_REPLY - size)
-            size += len(line)
-            if not _is_reply(line) or (code and line[:3] != code):
+        while (answer := self.take()) is None:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError("no complete answer in time")
+            sock.settimeout(remaining)
+            self.receive(sock)
+        return answer
+
+    def take(self) -> tuple[int, bytes] | None:
+        """The next answer of those received, as `read` gives it; None when it is not complete.
+
+        Raises:
+            Garbled: as `read`.
+        """
+        while (end := self._buffer.find(b"\n", 0, LONGEST_REPLY - self._size)) >= 0:
+            line = bytes(self._buffer[: end + 1])
+            del self._buffer[: end + 1]
+            if not _is_reply(line) or (self._lines and line[:3] != self._lines[0][:3]):
                 raise Garbled("an answer that is not SMTP")
-            code = line[:3]
-            lines.append(line[4:].strip())
+            self._lines.append(line)
+            self._size += len(line)
             if line[3:4] != b"-":
-                return int(code), b"\n".join(lines)
+                lines, self._lines, self._size = self._lines, [], 0
+                return int(line[:3]), b"\n".join([one[4:].strip() for one in lines])
+        if len(self._buffer) >= LONGEST_REPLY - self._size:
+            raise Garbled("an answer longer than 10 kB")
+        return None
+
+    def receive(self, sock: socket) -> None:
+        """Receive what is there, or what comes within the socket's timeout; raises OSError at the end."""
+        received = sock.recv(_RECEIVE)
+        if not received:
+            raise ConnectionError("the server hung up")
+        self._buffer += received
 
     def quiet(self, sock: socket) -> bool:
         """Whether nothing came unasked and the other side has not hung up; waits for nothing.
 
         An answer nobody asked for would be taken as the answer to the next command.
         """
-        if self._buffer:
+        if self.pending:
             return False
-        sock.settimeout(0)
+        if sock.gettimeout() != 0:
+            sock.settimeout(0)
         try:
             self._buffer += sock.recv(_RECEIVE)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -73,23 +100,7 @@ class ReplyReader:
     @property
     def pending(self) -> bool:
         """Whether more was received than was read."""
-        return bool(self._buffer)
-
-    def _line(self, sock: socket, deadline: float, limit: int) -> bytes:
-        while (end := self._buffer.find(b"\n", 0, limit)) < 0:
-            if len(self._buffer) >= limit:
-                raise Garbled("an answer longer than 10 kB")
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise TimeoutError("no complete answer in time")
-            sock.settimeout(remaining)
-            received = sock.recv(_RECEIVE)
-            if not received:
-                raise ConnectionError("the server hung up")
-            self._buffer += received
-        line = bytes(self._buffer[: end + 1])
-        del self._buffer[: end + 1]
-        return line
+        return bool(self._buffer or self._lines)
 
 
 def _is_reply(line: bytes) -> bool:

@@ -23,14 +23,12 @@ import yagmail
 from drip.core.settings import Security, SmtpSettings
 from drip.transport.access import Access
 from drip.transport.answers import Stage, Unusable, misconfigured
-from drip.transport.replies import Answered, Garbled, ReplyReader
+from drip.transport.replies import BLOCK, Answered, Garbled, ReplyReader
 
 T = TypeVar("T")
 
 _MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5")
 """In this order: inside TLS the plainest works with most servers; servers that store hashes can't do CRAM-MD5."""
-_BLOCK = 256 * 1024
-"""Octets of a message that must be taken within one timeout (RFC 5321, section 4.5.3.2.5)."""
 _FULL_NAME = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -88,16 +86,28 @@ class Guarded:
     def send(self, octets: bytes | str) -> None:
         """Send all of it, each block within the timeout as a whole; nothing while an unasked answer is waiting."""
         raw = octets.encode("utf-8") if isinstance(octets, str) else octets
-        sock = self._socket()
         try:
-            if self._reader.pending:
-                raise Garbled("an answer nobody asked for")
-            for start in range(0, len(raw), _BLOCK):
-                sock.settimeout(self.timeout)
-                sock.sendall(memoryview(raw)[start : start + _BLOCK])
+            self.require_silence()
+            for start in range(0, len(raw), BLOCK):
+                self.sock.settimeout(self.timeout)
+                self.sock.sendall(memoryview(raw)[start : start + BLOCK])
         except OSError:
             self._give_up()
             raise
+
+    def require_silence(self) -> None:
+        """Before anything is sent; raises OSError when there is no connection, or an answer nobody asked for."""
+        self._socket()
+        if self._reader.pending:
+            raise Garbled("an answer nobody asked for")
+
+    def received(self) -> tuple[int, bytes] | None:
+        """The next answer, without waiting for it; None when it is not there as a whole. Raises OSError."""
+        return self._reader.take()
+
+    def receive(self) -> None:
+        """Take in what the socket has; for a socket that waits for nothing. Raises OSError."""
+        self._reader.receive(self._socket())
 
     def ehlo(self, name: str = "") -> tuple[int, bytes]:
         """EHLO with a name that is ours (for OAuth2 yagmail would say the client id); a refusal ends it."""

@@ -106,9 +106,7 @@ def _python(module: str) -> Callable[[int, int], float]:
 def _smtp_source(port: int, count: int) -> float:
     program = shutil.which("smtp-source") or "/usr/sbin/smtp-source"
     begun = time.perf_counter()
-    subprocess.run(
-        [program, "-d", "-s", "4", "-l", "5000", "-m", str(count), f"127.0.0.1:{port}"], check=True
-    )
+    subprocess.run([program, "-d", "-s", "4", "-l", "5000", "-m", str(count), f"127.0.0.1:{port}"], check=True)
     return time.perf_counter() - begun
 
 

@@ -10,7 +10,8 @@ from drip.engine.apply import Origin, apply
 from drip.engine.subscribe import Request, subscribe_many
 from drip.project import open_project
 
-_WORDS = "You are on the {plan} plan, {name}, and this paragraph is here so that the message has a length that is usual."
+_PERSONAL = "You are on the {plan} plan, {name}, and this is what is new for you."
+_WORDS = "This paragraph is the same for everybody, and is here so that the message has a length that is usual today."
 
 SEQUENCE = """
 name: Benchmark
@@ -25,13 +26,14 @@ steps:
 
 def html(name: str, plan: str) -> str:
     """The HTML part for one person, about 3 KB."""
-    paragraphs = "\n".join(f"<p>{_WORDS.format(name=name, plan=plan)}</p>" for _ in range(22))
-    return f"<html><body><h1>Hello {name}</h1>\n{paragraphs}\n</body></html>\n"
+    words = "\n".join(f"<p>{_WORDS}</p>" for _ in range(24))
+    personal = _PERSONAL.format(name=name, plan=plan)
+    return f"<html><body><h1>Hello {name}</h1>\n<p>{personal}</p>\n{words}\n<p>See you, {name}</p></body></html>\n"
 
 
 def text(name: str, plan: str) -> str:
     """The text part for one person, about 1.5 KB."""
-    return f"Hello {name}\n\n" + "\n\n".join(_WORDS.format(name=name, plan=plan) for _ in range(12)) + "\n"
+    return "\n\n".join([f"Hello {name}", _PERSONAL.format(name=name, plan=plan), *[_WORDS] * 12, f"See you, {name}\n"])
 
 
 def make_project(folder: Path, port: int, people: int, *, connections: int = 4, slug: str = "letter") -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.sending.smtplib_ready PORT COUNT`: four connections, ready-made bytes; prints the seconds."""
+"""`python -m tests.benchmarks.sending.smtplib_ready PORT COUNT`: four connections, ready-made bytes."""
 
 from __future__ import annotations
 

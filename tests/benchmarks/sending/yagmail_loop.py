@@ -13,7 +13,13 @@ from tests.benchmarks.sending.letter import html, text
 def main(port: int, count: int) -> None:
     """Send COUNT messages, a `send` each."""
     yag = yagmail.SMTP(
-        {"us@example.com": "Us"}, "", host="127.0.0.1", port=port, smtp_ssl=False, smtp_starttls=False, smtp_skip_login=True
+        {"us@example.com": "Us"},
+        "",
+        host="127.0.0.1",
+        port=port,
+        smtp_ssl=False,
+        smtp_starttls=False,
+        smtp_skip_login=True,
     )
     yag.set_logging(None)
     begun = time.perf_counter()

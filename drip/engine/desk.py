@@ -1,0 +1,177 @@
+"""Between the worker and those who carry: claims go out as letters, and what came of them goes to the writer.
+
+Nothing is decided about people here, and no octet is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from drip.core.delivery import Outcome, OutcomeKind
+from drip.engine.ledger import Result
+from drip.engine.ports import Desk, P, Session
+from drip.engine.records import Claim
+from drip.engine.sender import Letter, Sender
+from drip.engine.writer import Writer
+from drip.errors import Unavailable
+
+Inbox = SimpleQueue[Claim | None]
+"""Claims to be worked off; None tells one thread to end."""
+
+
+class Overseer(Protocol):
+    """Who must know how it goes."""
+
+    @property
+    def halted(self) -> bool:
+        """Whether nothing more is to be begun."""
+        ...
+
+    def look_at(self, outcome: Outcome) -> None:
+        """Every outcome, before it is recorded."""
+        ...
+
+    def lost_hold(self, error: Unavailable) -> None:
+        """The database could not be used, and some claims could not be settled."""
+        ...
+
+    def settled(self, count: int) -> None:
+        """So many claims are in the writer's hands, or lost."""
+        ...
+
+
+class SendingDesk:
+    """One for each thread that sends; fulfils `engine.ports.Desk`."""
+
+    def __init__(self, inbox: Inbox, sender: Sender, writer: Writer, overseer: Overseer) -> None:
+        self._inbox = inbox
+        self._sender = sender
+        self._writer = writer
+        self._overseer = overseer
+        self._first: Claim | None = None
+        self._ended = False
+        self._results: list[Result] = []
+
+    def wait(self, patience: timedelta) -> bool:
+        """Wait for something to do; False when there will be nothing more.
+
+        Raises:
+            Empty: nothing came for so long.
+        """
+        if not self._ended:
+            self._first = self._inbox.get(timeout=patience.total_seconds())
+            self._ended = self._first is None
+        return not self._ended
+
+    def take(self) -> Letter | None:
+        """The next letter; see `engine.ports.Desk`. What is not to be sent is settled on the way."""
+        while (claim := self._claim()) is not None:
+            if self._overseer.halted:
+                self._give_back(claim)
+                return None
+            made = self._sender.make(claim)
+            if isinstance(made, Letter):
+                return made
+            self._settle(made)
+        return None
+
+    def mark(self, letters: Sequence[Letter]) -> Sequence[bool]:
+        """Whether each may be sent; see `engine.ports.Desk`."""
+        results, self._results = self._results, []
+        try:
+            allowed = self._writer.mark([letter.mark for letter in letters], results)
+        except Unavailable as error:
+            # The claims of these are taken back with the others that could not be settled.
+            self._overseer.lost_hold(error)
+            for letter in letters:
+                letter.lost = True
+            allowed = [False] * len(letters)
+        self._overseer.settled(len(results))
+        for letter, may_go in zip(letters, allowed, strict=True):
+            letter.marked = may_go
+        return allowed
+
+    def done(self, letter: Letter, outcome: Outcome) -> None:
+        """What came of a letter; see `engine.ports.Desk`."""
+        if letter.lost:
+            self._overseer.settled(1)
+        else:
+            self._settle(self._sender.result(letter, outcome))
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything is not with the writer yet."""
+        return bool(self._results)
+
+    def flush(self, *, wait: bool = False) -> None:
+        """Give all to the writer, and wait for the commit if told to."""
+        results, self._results = self._results, []
+        if not results:
+            return
+        try:
+            self._writer.record(results, wait=wait)
+        except Unavailable as error:
+            self._overseer.lost_hold(error)
+        self._overseer.settled(len(results))
+
+    def _settle(self, result: Result) -> None:
+        if isinstance(result.outcome, Outcome):
+            self._overseer.look_at(result.outcome)
+        self._results.append(result)
+        # The breaker must know of a hard refusal before many more can follow.
+        if isinstance(result.outcome, Outcome) and result.outcome.kind is OutcomeKind.NO_MAILBOX:
+            self.flush(wait=True)
+
+    def _claim(self) -> Claim | None:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        try:
+            claim = self._inbox.get_nowait()
+        except Empty:
+            return None
+        self._ended = self._ended or claim is None
+        return claim
+
+    def _give_back(self, claim: Claim) -> None:
+        claims = [claim]
+        while (another := self._claim()) is not None:
+            claims.append(another)
+        try:
+            self._writer.release(claims)
+        except Unavailable as error:
+            self._overseer.lost_hold(error)
+        self._overseer.settled(len(claims))
+
+
+class OneByOne:
+    """A session as a fleet: each message is waited for; fulfils `engine.ports.Fleet`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def carry(self, desk: Desk[P]) -> None:
+        """Hand over what the desk gives, and have each recorded at once."""
+        while (parcel := desk.take()) is not None:
+            mark = partial(_marked, desk, parcel)
+            outcome = self._session.send(parcel.envelope, parcel.content, mark)
+            desk.done(parcel, outcome)
+            desk.flush()
+        desk.flush()
+
+    def wake(self) -> None:
+        """Whoever waits for an answer hears nothing else."""
+
+    def rest(self) -> None:
+        """End the connection."""
+        self._session.close()
+
+    close = rest
+
+
+def _marked(desk: Desk[P], parcel: P) -> bool:
+    return desk.mark([parcel])[0]

@@ -1,0 +1,232 @@
+"""Many conversations led by one thread: whoever can go on goes on, and their marks are made together.
+
+What is said is in `conversation.py`. Connections are opened by threads of their own, as that takes its time.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from drip.engine.ports import Desk
+from drip.transport.conversation import QUIT_SECONDS, Ask, Conversation, Say, Talk
+from drip.transport.replies import BLOCK
+
+HOLD = 0.005
+"""Seconds that results may wait for marks to share a transaction with."""
+_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class _Lane:
+    """One conversation, with the message it is at."""
+
+    __slots__ = ("conversation", "deadline", "parcel", "talk", "unsent")
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.parcel: Any = None
+        self.talk: Any = None
+        self.unsent: memoryview | None = None
+        """What is still to be sent; None while an answer is waited for."""
+        self.deadline = 0.0
+
+
+class SmtpFleet:
+    """Fulfils `engine.ports.Fleet`; all but `wake` is for one thread."""
+
+    def __init__(self, conversations: Sequence[Conversation]) -> None:
+        self._lanes = [_Lane(conversation) for conversation in conversations]
+        self._free = list(self._lanes)
+        self._marking: list[_Lane] = []
+        self._waiting: dict[int, _Lane] = {}
+        """By the socket's number: those that wait to be able to send or receive."""
+        self._connecting = 0
+        self._connected: deque[tuple[_Lane, Any, BaseException | None]] = deque()
+        self._poll = select.poll()
+        self._ear, self._bell = socket.socketpair()
+        self._ear.setblocking(False)
+        self._bell.setblocking(False)
+        self._poll.register(self._ear, select.POLLIN)
+
+    def carry(self, desk: Desk[Any]) -> None:
+        """Hand over what the desk gives; see `engine.ports.Fleet.carry`."""
+        try:
+            while True:
+                self._load(desk)
+                if self._marking:
+                    self._mark(desk)
+                elif self._waiting or self._connecting:
+                    self._wait(desk)
+                else:
+                    desk.flush()
+                    return
+        except BaseException:
+            self._abandon()
+            raise
+
+    def wake(self) -> None:
+        """The desk has something again; may be called from any thread."""
+        with suppress(OSError):  # it has been rung already, or nobody listens any more
+            self._bell.send(b"\0")
+
+    def close(self) -> None:
+        """End all connections for good."""
+        self.rest()
+        self._bell.close()
+        self._ear.close()
+
+    def rest(self) -> None:
+        """End all connections politely, within two seconds in all; never raises for what a server does."""
+        deadline = time.monotonic() + QUIT_SECONDS
+        for lane in self._lanes:
+            lane.conversation.quit(max(0.0, deadline - time.monotonic()))
+
+    def _load(self, desk: Desk[Any]) -> None:
+        while self._free and (parcel := desk.take()) is not None:
+            lane = self._free.pop()
+            lane.parcel = parcel
+            lane.talk = lane.conversation.message(parcel.envelope, parcel.content)
+            self._go_on(desk, lane, None)
+
+    def _mark(self, desk: Desk[Any]) -> None:
+        marking, self._marking = self._marking, []
+        allowed = desk.mark([lane.parcel for lane in marking])
+        # Nothing but the dots comes between the commit and the dots.
+        for lane, may_go in zip(marking, allowed, strict=True):
+            self._go_on(desk, lane, may_go)
+
+    def _go_on(self, desk: Desk[Any], lane: _Lane, came: Any, error: BaseException | None = None) -> None:
+        """Lead one conversation as far as it goes without waiting."""
+        talk: Talk = lane.talk
+        while True:
+            try:
+                want = talk.send(came) if error is None else talk.throw(error)
+            except StopIteration as end:
+                parcel, lane.parcel, lane.talk = lane.parcel, None, None
+                self._free.append(lane)
+                desk.done(parcel, end.value)
+                return
+            came = error = None
+            if want is Ask.MARK:
+                self._marking.append(lane)
+                return
+            if want is Ask.CONNECT:
+                self._connect(lane)
+                return
+            try:
+                if isinstance(want, Say):
+                    lane.conversation.wire.require_silence()
+                    lane.unsent = memoryview(want.octets)
+                    lane.deadline = time.monotonic() + lane.conversation.wire.timeout
+                    done = self._send(lane)
+                else:
+                    lane.unsent = None
+                    lane.deadline = time.monotonic() + want.seconds
+                    came = self._hear(lane)
+                    done = came is not None
+            except OSError as failure:
+                error = failure
+                continue
+            if not done:
+                self._park(lane)
+                return
+
+    def _send(self, lane: _Lane) -> bool:
+        """Send what the socket takes; whether that is all."""
+        wire = lane.conversation.wire
+        while lane.unsent:
+            try:
+                sent = wire.sock.send(lane.unsent[:BLOCK])
+            except _LATER:
+                return False
+            lane.unsent = lane.unsent[sent:]
+            lane.deadline = time.monotonic() + wire.timeout
+        return True
+
+    def _hear(self, lane: _Lane) -> tuple[int, bytes] | None:
+        """The answer, if it is there."""
+        wire = lane.conversation.wire
+        answer: tuple[int, bytes] | None = wire.received()
+        # What TLS has deciphered already shows on no socket.
+        while answer is None and isinstance(wire.sock, ssl.SSLSocket) and wire.sock.pending():
+            wire.receive()
+            answer = wire.received()
+        return answer
+
+    def _park(self, lane: _Lane) -> None:
+        number = lane.conversation.wire.sock.fileno()
+        self._waiting[number] = lane
+        self._poll.register(number, select.POLLIN if lane.unsent is None else select.POLLOUT)
+
+    def _unpark(self, number: int) -> _Lane:
+        self._poll.unregister(number)
+        return self._waiting.pop(number)
+
+    def _wait(self, desk: Desk[Any]) -> None:
+        now = time.monotonic()
+        patience = min((lane.deadline for lane in self._waiting.values()), default=now + 60.0) - now
+        if desk.holds:
+            patience = min(patience, HOLD)
+        ready = self._poll.poll(max(0.0, patience) * 1000)
+        for number, _ in ready:
+            if number == self._ear.fileno():
+                self._hear_bell(desk)
+            else:
+                self._resume(desk, self._unpark(number))
+        if not ready:
+            desk.flush()
+        now = time.monotonic()
+        for number in [number for number, lane in self._waiting.items() if lane.deadline <= now]:
+            self._go_on(desk, self._unpark(number), None, TimeoutError("no answer in time"))
+
+    def _resume(self, desk: Desk[Any], lane: _Lane) -> None:
+        came: Any = None
+        try:
+            if lane.unsent is not None:
+                done = self._send(lane)
+            else:
+                with suppress(*_LATER):
+                    lane.conversation.wire.receive()
+                came = self._hear(lane)
+                done = came is not None
+        except OSError as error:
+            self._go_on(desk, lane, None, error)
+            return
+        if done:
+            self._go_on(desk, lane, came)
+        else:
+            self._park(lane)
+
+    def _connect(self, lane: _Lane) -> None:
+        self._connecting += 1
+        threading.Thread(target=self._open, args=(lane,), name="drip-connect", daemon=True).start()
+
+    def _open(self, lane: _Lane) -> None:
+        try:
+            wire = lane.conversation.connect()
+            wire.sock.settimeout(0)
+            self._connected.append((lane, wire, None))
+        except BaseException as error:
+            self._connected.append((lane, None, error))
+        self.wake()
+
+    def _hear_bell(self, desk: Desk[Any]) -> None:
+        with suppress(BlockingIOError):
+            self._ear.recv(4096)
+        while self._connected:
+            lane, wire, error = self._connected.popleft()
+            self._connecting -= 1
+            self._go_on(desk, lane, wire, error)
+
+    def _abandon(self) -> None:
+        for lane in self._lanes:
+            talk: Generator[Any, Any, Any] | None = lane.talk
+            if talk is not None:
+                talk.close()
