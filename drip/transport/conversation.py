@@ -52,6 +52,8 @@ class Habits:
     """One unused for longer is tried with NOOP first."""
     messages: int = MESSAGES_PER_CONNECTION
     """After so many the connection is closed."""
+    pipelining: bool = True
+    """Whether MAIL, RCPT and DATA are said together where the server takes it (RFC 2920)."""
     login_pause: timedelta = LOGIN_PAUSE
     """After a refused login no session of the transport tries again for so long."""
 
@@ -119,6 +121,10 @@ class Conversation:
         if wire is not None:
             reached(Point.QUIT)
             wire.quit_within(seconds)
+
+    @property
+    def _pipelines(self) -> bool:
+        return self._habits.pipelining and "pipelining" in self.wire.esmtp_features
 
     def _message(self, envelope: Envelope, content: bytes) -> Talk:
         unfit = unfit_envelope(envelope)
@@ -197,7 +203,7 @@ class Conversation:
         command = _mail(envelope, size, features)
         self._messages += 1
         reached(Point.MAIL)
-        if "pipelining" not in features:
+        if not self._pipelines:
             return (yield from self._answer(Stage.MAIL, command))
         reached(Point.RCPT)
         reached(Point.DATA)
@@ -208,7 +214,7 @@ class Conversation:
 
     def _say_rest(self, envelope: Envelope) -> _Part:
         """RCPT and DATA; where they were said already only their answers are heard."""
-        said = "pipelining" in self.wire.esmtp_features
+        said = self._pipelines
         if not said:
             reached(Point.RCPT)
         stopped = yield from self._answer(Stage.RCPT, b"" if said else _rcpt(envelope))

@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -47,7 +47,7 @@ class SmtpFleet:
         self._marking: list[_Lane] = []
         self._waiting: dict[int, _Lane] = {}
         """By the socket's number: those that wait to be able to send or receive."""
-        self._connecting = 0
+        self._connecting: set[_Lane] = set()
         self._connected: deque[tuple[_Lane, Any, BaseException | None]] = deque()
         self._poll = select.poll()
         self._ear, self._bell = socket.socketpair()
@@ -205,7 +205,7 @@ class SmtpFleet:
             self._park(lane)
 
     def _connect(self, lane: _Lane) -> None:
-        self._connecting += 1
+        self._connecting.add(lane)
         threading.Thread(target=self._open, args=(lane,), name="drip-connect", daemon=True).start()
 
     def _open(self, lane: _Lane) -> None:
@@ -222,11 +222,20 @@ class SmtpFleet:
             self._ear.recv(4096)
         while self._connected:
             lane, wire, error = self._connected.popleft()
-            self._connecting -= 1
-            self._go_on(desk, lane, wire, error)
+            self._connecting.discard(lane)
+            if lane.talk is not None:
+                self._go_on(desk, lane, wire, error)
+            elif wire is not None:
+                wire.close()
 
     def _abandon(self) -> None:
+        """Give every message up before its dot, or without its answer; those that connect are left behind."""
+        for number in list(self._waiting):
+            self._unpark(number)
         for lane in self._lanes:
-            talk: Generator[Any, Any, Any] | None = lane.talk
+            talk: Talk | None = lane.talk
+            lane.talk = lane.parcel = None
             if talk is not None:
                 talk.close()
+        self._marking = []
+        self._free = [lane for lane in self._lanes if lane not in self._connecting]

@@ -147,7 +147,7 @@ class Conversation:
     def _data(self, _argument: str) -> None:
         transaction = self._transaction
         if transaction is None or not transaction.recipients:
-            self._channel.say(503, "5.5.1 need RCPT")
+            self._data_for_nobody()
             return
         recipient = transaction.recipients[0]
         if not self._step(Phase.DATA, 354, "go ahead", recipient):
@@ -174,6 +174,16 @@ class Conversation:
         )
         after = self._server.fault(Phase.AFTER_DOT, recipient)
         self._answer(after or (fault if fault is not None and fault.action is not Action.DELAY else None), usual)
+
+    def _data_for_nobody(self) -> None:
+        answer = self._server.features.answer_for_nobody
+        if answer is None:
+            self._channel.say(503, "5.5.1 need RCPT")
+            return
+        self._channel.say(354, "go ahead")
+        self._server.for_nobody.append(self._channel.content())
+        code, _, text = answer.partition(" ")
+        self._channel.say(int(code), text)
 
     def _rset(self, _argument: str) -> None:
         self._transaction = None

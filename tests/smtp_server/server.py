@@ -40,6 +40,8 @@ class Features:
     """SIZE; None does not offer it."""
     offers: tuple[str, ...] = ("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8")
     """What else is offered, word for word."""
+    answer_for_nobody: str | None = None
+    """DATA without a recipient is answered 354, and its dot this; None refuses DATA."""
     host: str = "localhost"
     """What the server calls itself."""
 
@@ -77,6 +79,8 @@ class SmtpServer:
         """Set when a message came in up to its dot, accepted or not; a test may wait for it and clear it."""
         self.went_wrong = threading.Event()
         """Set when a fault was met; its answer, if it has one, is on its way."""
+        self.for_nobody: list[bytes] = []
+        """What came in at DATA without a recipient."""
         self._script = Script([Fault.parse(fault) if isinstance(fault, str) else fault for fault in faults])
         self._reached: Counter[Phase] = Counter()
         self._lock = threading.Lock()

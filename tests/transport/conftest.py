@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drip.core.delivery import Outcome
 from drip.core.settings import Security, SmtpSettings
+from drip.engine.ports import Envelope
+from drip.transport.fleet import SmtpFleet
 from drip.transport.smtp import Habits, SmtpSession, SmtpTransport
 from tests.smtp_server import Authority, Certificate, SmtpServer
 
@@ -40,18 +44,67 @@ def settings_for(port: int, **values: Any) -> SmtpSettings:
     return SmtpSettings(port=port, **{**plain, **values})
 
 
-@pytest.fixture
-def connect() -> Iterator[Callable[..., SmtpSession]]:
-    """A session that is closed with the test; takes a port, and what differs from plain SMTP."""
-    sessions: list[SmtpSession] = []
+class OneAtATime:
+    """A fleet's session for the tests: one message, one desk."""
 
-    def session(port: int, habits: Habits | None = None, **values: Any) -> SmtpSession:
-        sessions.append(SmtpTransport(settings_for(port, **values), habits=habits).session())
-        return sessions[-1]
+    def __init__(self, fleet: SmtpFleet) -> None:
+        self._fleet = fleet
 
-    yield session
-    for opened in sessions:
-        opened.close()
+    @property
+    def _wire(self) -> Any:
+        return self._fleet._lanes[0].conversation.wire
+
+    def send(self, envelope: Envelope, content: bytes, mark: Callable[[], bool]) -> Outcome:
+        desk = _OneParcel(envelope, content, mark)
+        self._fleet.carry(desk)
+        (outcome,) = desk.outcomes
+        return outcome
+
+    def close(self) -> None:
+        self._fleet.rest()
+
+
+@dataclass
+class _OneParcel:
+    """A desk with one parcel, which is its own."""
+
+    envelope: Envelope
+    content: bytes
+    answer: Callable[[], bool]
+    holds = False
+    given = False
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def take(self) -> _OneParcel | None:
+        given, self.given = self.given, True
+        return None if given else self
+
+    def mark(self, parcels: Sequence[_OneParcel]) -> list[bool]:
+        return [self.answer() for _ in parcels]
+
+    def done(self, _parcel: _OneParcel, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    def flush(self) -> None:
+        pass
+
+
+@pytest.fixture(params=["fleet", "session"])
+def connect(request: pytest.FixtureRequest) -> Iterator[Callable[..., SmtpSession]]:
+    """A session that is closed with the test; takes a port, and what differs from plain SMTP.
+
+    Once as the worker sends, many conversations in a thread and commands together, and once word by word.
+    """
+    with ExitStack() as stack:
+
+        def session(port: int, habits: Habits | None = None, **values: Any) -> Any:
+            habits = replace(habits or Habits(), pipelining=request.param == "fleet")
+            transport = SmtpTransport(settings_for(port, **{"connections": 1, **values}), habits=habits)
+            if request.param == "fleet":
+                return OneAtATime(stack.enter_context(closing(transport.fleet())))
+            return stack.enter_context(closing(transport.session()))
+
+        yield session
 
 
 @pytest.fixture

@@ -1,0 +1,154 @@
+"""Many conversations in one thread: nobody waits for another, marks are made together, commands go out together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from drip.core.delivery import Outcome
+from drip.core.delivery import OutcomeKind as Kind
+from drip.engine.points import Point, listen
+from drip.engine.ports import Envelope
+from drip.transport.smtp import Habits, SmtpTransport
+from tests.smtp_server import Features, SmtpServer
+from tests.transport.conftest import settings_for
+
+Serve = Callable[..., SmtpServer]
+
+CONTENT = b"Message-ID: <1@example.org>\r\n\r\nHello.\r\n"
+
+
+@dataclass(frozen=True)
+class Parcel:
+    recipient: str
+    content: bytes = CONTENT
+
+    @property
+    def envelope(self) -> Envelope:
+        return Envelope("us@example.org", self.recipient, "t")
+
+
+@dataclass
+class Desk:
+    """Parcels in order, and what came of them in the order it came."""
+
+    parcels: list[Parcel]
+    refused: frozenset[str] = frozenset()
+    """Whose mark is refused."""
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    groups: list[list[str]] = field(default_factory=list)
+    """Who was marked together."""
+    holds = False
+
+    def take(self) -> Parcel | None:
+        return self.parcels.pop(0) if self.parcels else None
+
+    def mark(self, parcels: Sequence[Parcel]) -> list[bool]:
+        self.groups.append([parcel.recipient for parcel in parcels])
+        return [parcel.recipient not in self.refused for parcel in parcels]
+
+    def done(self, parcel: Parcel, outcome: Outcome) -> None:
+        self.outcomes[parcel.recipient] = outcome
+
+    def flush(self) -> None:
+        pass
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        return {recipient: outcome.kind for recipient, outcome in self.outcomes.items()}
+
+
+def carry(server: SmtpServer, desk: Desk, connections: int = 4, habits: Habits | None = None) -> Desk:
+    with closing(SmtpTransport(settings_for(server.port, connections=connections), habits=habits).fleet()) as it:
+        it.carry(desk)
+    return desk
+
+
+def test_everybody_gets_theirs_over_few_connections(serve: Serve) -> None:
+    server = serve()
+    names = [f"p{number}@example.com" for number in range(200)]
+    desk = carry(server, Desk([Parcel(name) for name in names]))
+    assert desk.kinds == dict.fromkeys(names, Kind.SENT)
+    assert sorted(message.recipients[0] for message in server.messages) == sorted(names)
+    assert server.connections == 4
+    assert sorted(name for group in desk.groups for name in group) == sorted(names)
+
+
+def test_one_that_is_not_answered_holds_nobody_up(serve: Serve) -> None:
+    server = serve("dot~slow@*=stall")
+    names = ["slow@example.com", *(f"p{number}@example.com" for number in range(50))]
+    desk = carry(server, Desk([Parcel(name) for name in names]), 2, Habits(dot_timeout=timedelta(seconds=0.5)))
+    assert list(desk.outcomes)[-1] == "slow@example.com"
+    assert desk.kinds.pop("slow@example.com") is Kind.UNKNOWN
+    assert len(server.messages) == 50
+
+
+def test_a_mark_that_is_refused_ends_its_own_connection_only(serve: Serve) -> None:
+    server = serve("mail=delay 0.05")
+    names = [f"p{number}@example.com" for number in range(8)]
+    desk = carry(server, Desk([Parcel(name) for name in names], frozenset(names[:1])))
+    assert desk.kinds.pop(names[0]) is Kind.NOT_MARKED
+    assert set(desk.kinds.values()) == {Kind.SENT, Kind.NOT_MARKED}
+    assert len(server.messages) == 7
+    assert server.connections <= 5
+
+
+def test_a_server_that_turns_everybody_away_is_asked_once(serve: Serve) -> None:
+    server = serve("banner=reply 421 4.3.2 no")
+    desk = carry(server, Desk([Parcel(f"p{number}@example.com") for number in range(4)]))
+    assert set(desk.kinds.values()) == {Kind.DOWN}
+    assert server.messages == []
+
+
+@pytest.mark.parametrize(("offers", "together"), [(("PIPELINING",), True), ((), False)])
+def test_mail_rcpt_and_data_go_out_together_where_the_server_takes_it(
+    serve: Serve, offers: tuple[str, ...], together: bool
+) -> None:
+    server = serve(features=Features(offers=offers))
+    with points_of_sending() as points:
+        carry(server, Desk([Parcel("ana@example.com")]), 1)
+    said = [points.index(point) for point in (Point.MAIL, Point.RCPT, Point.DATA)]
+    assert (points.index(Point.MAIL_ANSWERED) > max(said)) is together
+    assert points.index(Point.DATA_ANSWERED) < points.index(Point.BODY) < points.index(Point.DOT)
+
+
+@contextmanager
+def points_of_sending() -> Iterator[list[Point]]:
+    points: list[Point] = []
+    listen(points.append)
+    try:
+        yield points
+    finally:
+        listen(None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "connections"),
+    [("554 5.5.1 no valid recipients", 1), ("451 4.3.0 later", 1), ("250 2.0.0 queued", 2), ("421 4.3.2 bye", 2)],
+)
+def test_a_message_for_nobody_ends_empty(serve: Serve, answer: str, connections: int) -> None:
+    server = serve("rcpt~bad@*=reply 550 5.1.1 no such user", features=Features(answer_for_nobody=answer))
+    desk = carry(server, Desk([Parcel("bad@example.com"), Parcel("ana@example.com")]), 1)
+    assert desk.kinds == {"bad@example.com": Kind.NO_MAILBOX, "ana@example.com": Kind.SENT}
+    assert desk.groups == [["ana@example.com"]]
+    assert server.for_nobody == [b""]
+    assert [message.recipients for message in server.messages] == [("ana@example.com",)]
+    assert server.connections == connections
+
+
+def test_data_taken_after_a_refused_sender_ends_the_connection_without_a_dot(serve: Serve) -> None:
+    server = serve("mail~us@*#1=reply 450 4.3.0 later", features=Features(answer_for_nobody="250 2.0.0 queued"))
+    desk = carry(server, Desk([Parcel("ana@example.com")]), 1)
+    assert desk.kinds == {"ana@example.com": Kind.DOWN}
+    assert server.for_nobody == []
+    assert server.messages == []
+
+
+def test_a_connection_that_dies_behind_a_refusal_changes_nothing_about_it(serve: Serve) -> None:
+    server = serve("rcpt~bad@*=reply 550 5.1.1 no such user", "rset=drop")
+    desk = carry(server, Desk([Parcel("bad@example.com"), Parcel("ana@example.com")]), 1)
+    assert desk.kinds == {"bad@example.com": Kind.NO_MAILBOX, "ana@example.com": Kind.SENT}
