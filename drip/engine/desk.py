@@ -23,6 +23,9 @@ Inbox = SimpleQueue[Claim | None]
 """Claims to be worked off; None tells one thread to end."""
 
 
+_REFUSALS = (OutcomeKind.NO_MAILBOX, OutcomeKind.REFUSED)
+
+
 class Overseer(Protocol):
     """Who must know how it goes."""
 
@@ -123,7 +126,7 @@ class SendingDesk:
             self._overseer.look_at(result.outcome)
         self._results.append(result)
         # The breaker must know of a hard refusal before many more can follow.
-        if isinstance(result.outcome, Outcome) and result.outcome.kind is OutcomeKind.NO_MAILBOX:
+        if isinstance(result.outcome, Outcome) and result.outcome.kind in _REFUSALS:
             self.flush(wait=True)
 
     def _claim(self) -> Claim | None:

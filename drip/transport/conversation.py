@@ -89,8 +89,15 @@ _Part = Generator[Want, Any, Outcome | None]
 class Conversation:
     """One connection at a time, and the messages that go over it one after another."""
 
-    def __init__(self, connect: Callable[[], Any], habits: Habits, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        habits: Habits,
+        monotonic: Callable[[], float],
+        sign: Callable[[bytes], bytes],
+    ) -> None:
         self.connect = connect
+        self._sign = sign
         self.wire: Any = None
         """The connection, or None."""
         self._habits = habits
@@ -102,7 +109,7 @@ class Conversation:
     def message(self, envelope: Envelope, content: bytes) -> Talk:
         """Hand one message over; see `engine.ports.Session.send`. The connection is dropped when it is closed early."""
         try:
-            outcome = yield from self._message(envelope, with_crlf(content))
+            outcome = yield from self._message(envelope, self._sign(with_crlf(content)))
         except BaseException:
             self.drop()
             raise
