@@ -70,6 +70,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Project": {
         "serve": ("serving", "Serve the API and the unsubscribe page."),
+        "doctor": ("doctor", "Look at everything that mail depends on."),
         "keys": ("keys", "Make, list and revoke API keys."),
         "webhooks": ("webhooks", "Look after webhooks: endpoints, and what was posted."),
         "db": ("database", "Migrate, check and back up the database."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,7 @@ from drip.cli.invocation import Invocation
 from drip.core.address import Address
 from drip.core.policy import merged_variables
 from drip.core.sequence import Definition, Step
-from drip.engine.trial import marked
+from drip.engine.trial import marked, new_token
 from drip.errors import FilesInvalid, NotFound, Problem, Severity, did_you_mean
 from drip.files.sequences import ProjectFiles
 from drip.render.compile import Recipient, compile_step
@@ -56,7 +55,7 @@ def trial_message(
     """
     definition = definition_of(invocation, slug)
     found = _step(definition, step)
-    token = f"test{secrets.token_hex(8)}"
+    token = new_token()
     recipient = _recipient(invocation, definition, person, variables, token)
     recipient = replace(recipient, to=Address(to, recipient.to.name))
     return marked(compile_step(definition, found, invocation.settings).render(recipient, invocation.now())), token

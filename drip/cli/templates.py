@@ -66,9 +66,9 @@ def _read(invocation: Invocation) -> tuple[list[StoredTemplate], Mapping[str, li
         note(f"{count(errors, 'error')} in the files, what they are in is as it was applied: `drip check` shows them")
     definitions = {one.sequence.id: one for one in files.definitions}
     stored: dict[str, StoredTemplate] = {}
-    database = invocation.project.store.database.path
+    database = invocation.project.store.database
     # Looking makes no database where there is none.
-    if database is None or database.exists():
+    if database.exists:
         with invocation.opened() as store:
             stored = {one.template.name: one for one in store.templates.all()}
             for one in store.sequences.all():

@@ -72,9 +72,9 @@ def send_test_command(
 def _require_mailable(invocation: Invocation, to: str, even_suppressed: bool) -> None:
     from drip.errors import Refused
 
-    database = invocation.project.store.database.path
+    database = invocation.project.store.database
     # Trying makes no database where there is none.
-    if even_suppressed or (database is not None and not database.exists()):
+    if even_suppressed or not database.exists:
         return
     with invocation.opened() as store:
         found = store.suppressions.get(to)

@@ -15,8 +15,9 @@ from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.settings import DkimSettings, SmtpSettings
 from drip.engine.ports import Envelope
 from drip.transport.access import Access, prepare
-from drip.transport.answers import Stage, Unusable, from_exception, misconfigured
+from drip.transport.answers import Stage, Unusable, classify, expected, from_exception, misconfigured
 from drip.transport.conversation import (
+    QUIT_SECONDS,
     Ask,
     Conversation,
     Habits,
@@ -60,6 +61,29 @@ class SmtpTransport:
 
     def _conversation(self) -> Conversation:
         return Conversation(lambda: self._door.enter(self._connect), self._habits, self._monotonic, self._sign)
+
+    def try_out(self, sender: str) -> Outcome:
+        """Connect, log in, name a sender, take it back: all but a message. SENT stands for "it would go".
+
+        Args:
+            sender: as MAIL FROM.
+        """
+        try:
+            wire = self._connect()
+        except Unusable as error:
+            return error.outcome
+        stage = Stage.MAIL
+        try:
+            code, text = wire.mail(sender, [] if sender.isascii() else ["SMTPUTF8"])
+            if expected(stage, code):
+                stage = Stage.IDLE
+                code, text = wire.rset()
+        except OSError as error:
+            return from_exception(stage, error)
+        else:
+            return Outcome(OutcomeKind.SENT, code) if expected(stage, code) else classify(stage, code, text)
+        finally:
+            wire.quit_within(QUIT_SECONDS)
 
     def _connect(self) -> Any:
         from drip.transport import wire  # yagmail takes 100 ms to import; needed only when something is sent
