@@ -1,4 +1,4 @@
-"""What a contact was before it changed, kept in the log of each of its subscriptions: `why` follows it back."""
+"""What a contact was before it changed, kept in the log of its subscriptions: `why` follows it back."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class ContactChange:
 
 
 def note_changes(store: Store, changes: Iterable[ContactChange], now: datetime) -> None:
-    """Append an event to every subscription that the contacts ever had. Call it in the transaction of the change."""
+    """Append an event to every subscription of the contacts, ended ones too. Call it in the change's transaction."""
     known = {change.contact_id: change for change in changes}
     if not known:
         return
     events = []
-    for contact_id, row_id, sequence_id in store.subscriptions.ever_of(sorted(known)):
+    for contact_id, row_id, sequence_id in store.subscriptions.standing_of(sorted(known)):
         change = known[contact_id]
         data: dict[str, Any] = {"of": "contact", "variables": sorted(change.variables), "was": dict(change.variables)}
         if change.name is not None:

@@ -91,11 +91,11 @@ class Subscriptions:
         )
         return [row_id for (row_id,) in rows]
 
-    def ever_of(self, contact_ids: Sequence[int]) -> list[tuple[int, int, int]]:
-        """(contact, subscription, sequence) of all that these contacts ever had; at most some thousands at once."""
+    def standing_of(self, contact_ids: Sequence[int]) -> list[tuple[int, int, int]]:
+        """(contact, subscription, sequence) of all that these contacts have, ended ones too; some thousands at once."""
         rows = self._database.rows(
             f"SELECT contact_id, id, sequence_id FROM subscription WHERE contact_id IN ({marks(len(contact_ids))})"
-            " ORDER BY id",
+            " AND replaced = 0 ORDER BY id",
             *contact_ids,
         )
         return [(contact_id, row_id, sequence_id) for contact_id, row_id, sequence_id in rows]
