@@ -91,10 +91,17 @@ class FieldInvalid(Invalid):
 
 
 class NotFound(Invalid):
-    """A name that does not exist."""
+    """A name that does not exist.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str] = (), hint: str | None = None) -> None:
-        super().__init__(f"there is no {kind} {name!r}", hint or did_you_mean(name, known))
+    Args:
+        known: those that do, for the hint.
+        place: where it was looked for, with a blank before it.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str] = (), hint: str | None = None, place: str = ""
+    ) -> None:
+        super().__init__(f"there is no {kind} {name!r}{place}", hint or did_you_mean(name, known))
         self.kind = kind
         self.name = name
 

@@ -81,7 +81,7 @@ def answer_to(error: Exception) -> JSONResponse:
         case FieldInvalid():
             return envelope(422, error.code, _words(error), param=error.field)
         case NotFound():
-            return envelope(404, f"{error.kind.split()[0].replace(' ', '_')}_not_found", _words(error))
+            return envelope(404, f"{error.kind.replace(' ', '_')}_not_found", _words(error))
         case Refused():
             return envelope(_STATUS_OF.get(error.code, 409), error.code, _words(error), param=_param_of(error.code))
         case DatabaseUnavailable():

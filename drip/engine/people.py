@@ -40,7 +40,7 @@ def find_subscription(store: Store, slug: str, email: str) -> Found:
     row_id = store.subscriptions.find(stored.id, contact.id) if contact else None
     if contact is None or row_id is None:
         near = [found for found in store.contacts.near(email) if email_key(found) != email_key(email)]
-        raise NotFound(f"subscriber of {slug!r}", email, near if len(near) > 8 or not contact else ())
+        raise NotFound("subscriber", email, near if len(near) > 8 or not contact else (), place=f" in {slug!r}")
     return Found(stored, store.subscriptions.people([row_id])[row_id], contact.email)
 
 

@@ -13,7 +13,7 @@ from drip.core.settings import Settings
 from drip.core.webhooks import OLD_SECRET_LIVES, PostState, check_secret, new_secret
 from drip.engine.ports import Store
 from drip.engine.records import Endpoint, Key, WebhookDelivery
-from drip.errors import Invalid, NotFound, Refused
+from drip.errors import FieldInvalid, NotFound, Refused
 
 LONGEST_URL = 2000
 
@@ -71,7 +71,7 @@ def checked_url(url: str, settings: Settings) -> str:
     A name is not looked up here: what counts is the address that is connected to.
 
     Raises:
-        Invalid: it can't be used; the message says why.
+        FieldInvalid: it can't be used; the message says why.
     """
     hint = "write it as https://app.example.com/hooks"
     try:
@@ -80,17 +80,21 @@ def checked_url(url: str, settings: Settings) -> str:
     except ValueError:
         usable = False
     if not usable or len(url) > LONGEST_URL or any(not c.isprintable() or c.isspace() for c in url):
-        raise Invalid("the webhook's URL is not an http or https URL", hint)
+        raise FieldInvalid("webhook_url", "the webhook's URL is not an http or https URL", hint)
     if parts.username is not None or parts.password is not None:
-        raise Invalid("the webhook's URL has a login in it", "leave out what stands before the @")
+        raise FieldInvalid("webhook_url", "the webhook's URL has a login in it", "leave out what stands before the @")
     if settings.webhooks_allow_private:
         return url
     if parts.scheme != "https":
-        raise Invalid("the webhook's URL is not https", f"{hint}, or set `webhooks_allow_private: true` in drip.yaml")
+        raise FieldInvalid(
+            "webhook_url",
+            "the webhook's URL is not https",
+            f"{hint}, or set `webhooks_allow_private: true` in drip.yaml",
+        )
     host = (parts.hostname or "").rstrip(".").lower()
     if host == "localhost" or host.endswith(".localhost") or (is_address(host) and not is_public(host)):
         hint = "`webhooks_allow_private: true` in drip.yaml allows it; an endpoint in drip.yaml may be anywhere"
-        raise Invalid("the webhook's URL is not public", hint)
+        raise FieldInvalid("webhook_url", "the webhook's URL is not public", hint)
     return url
 
 
@@ -161,4 +165,6 @@ def _checked_secret(secret: str) -> str:
     try:
         return check_secret(secret)
     except ValueError as error:
-        raise Invalid(str(error), "`openssl rand -base64 32` makes one; put whsec_ before it") from None
+        raise FieldInvalid(
+            "webhook_secret", str(error), "`openssl rand -base64 32` makes one; put whsec_ before it"
+        ) from None

@@ -163,8 +163,21 @@ class TestEvents:
         assert site.call("GET", f"/v1/events?after={first['id']}") == events[1:]
         assert site.call("GET", "/v1/events?types=sequence.completed,sequence.cancelled") == events[2:]
         assert site.call("GET", "/v1/events?limit=1") == events[:1]
-        assert site.error("GET", "/v1/events?types=sequence.complete")["param"] == "types"
-        assert site.error("GET", "/v1/events?after=7")["param"] == "after"
+        error = site.error("GET", "/v1/events?types=sequence.complete")
+        assert (error["param"], "did you mean 'sequence.completed'?" in error["message"]) == ("types", True)
+        error = site.error("GET", "/v1/events?after=7")
+        assert (error["param"], "'7' is not the id of an event" in error["message"]) == ("after", True)
+
+    def test_they_are_turned_over_page_by_page(self, site: Site) -> None:
+        path = site.sequence(steps=2)
+        for name in "abc":
+            site.subscribe(path, f"{name}@empresa.com")
+        found, link = [], "/v1/events?limit=2"
+        while link:
+            response = site.client.get(link)
+            found += [event["contact_email"] for event in response.json()]
+            link = response.links["next"]["url"] if "next" in response.links else ""
+        assert found == ["a@empresa.com", "b@empresa.com", "c@empresa.com"]
 
 
 class TestKeys:
@@ -185,7 +198,8 @@ class TestKeys:
 
     @pytest.mark.parametrize("url", ["http://app.example.com/", "https://127.0.0.1/", "https://localhost/", "ftp://x"])
     def test_a_url_that_is_not_public_is_refused(self, site: Site, url: str) -> None:
-        assert site.error("PATCH", f"/v1/client/keys/{site.key_id}", {"webhook_url": url})["code"] == "invalid_field"
+        error = site.error("PATCH", f"/v1/client/keys/{site.key_id}", {"webhook_url": url})
+        assert (error["code"], error["param"]) == ("invalid_field", "webhook_url")
 
     def test_other_keys_are_not_there(self, site: Site) -> None:
         for method, path in (("GET", "/webhook"), ("PATCH", ""), ("DELETE", "/webhook")):

@@ -56,7 +56,7 @@ def test_unknown_routes(site: Site, path: str) -> None:
         ("POST", f"{SEQUENCES}/x", "DELETE, GET, PATCH"),
         ("TRACE", f"{SEQUENCES}/x", "DELETE, GET, PATCH"),
         ("GET", f"{SEQUENCES}/x/subscribers/a@b.org/pause", "POST"),
-        ("POST", "/healthz", "GET"),
+        ("POST", "/healthz", "GET, HEAD"),
         ("DELETE", "/u/x", "GET, HEAD, POST"),
     ],
 )

@@ -22,6 +22,7 @@ LONGEST_SILENCE = 90.0
         503: {"model": answers.Health, "description": "The database does not answer, or the worker stands still"}
     },
 )
+@router.head("/healthz", include_in_schema=False)
 async def healthz(request: Request) -> Response:
     """200 when the database answers and, with a worker in this process, its last tick is recent; else 503."""
     api = api_of(request)
