@@ -78,7 +78,7 @@ def show_command(invocation: Invocation, sequence: str, as_json: bool) -> None:
         stored = find_sequence(store, slug)
         definition = _definition(store, stored, revision)
         if as_json:
-            write_json(_shown_object(store, stored, definition))
+            write_json(_shown_object(store, stored, definition, int(revision or 0)))
         else:
             _show(invocation, store, stored, definition, revision)
 
@@ -264,26 +264,30 @@ def _definition(store: Store, stored: StoredSequence, revision: str) -> Definiti
     definition = store.sequences.definition_at(stored.id, number)
     if definition is None:
         hint = f"it has revisions 1 to {stored.revision}: `drip history {stored.slug}`"
-        raise NotFound(f"revision of {stored.slug!r}", revision, hint=hint)
+        raise NotFound("revision", revision, hint=hint, place=f" of {stored.slug!r}")
     return definition
 
 
-def _shown_object(store: Store, stored: StoredSequence, definition: Definition | None) -> dict[str, object]:
+def _shown_object(
+    store: Store, stored: StoredSequence, definition: Definition | None, number: int
+) -> dict[str, object]:
+    """As the API shows it; of an older revision with its templates and layouts, and today's people."""
     import json
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from drip.core.definition import definition_to_json
     from drip.engine.objects import sequence_object, step_objects
     from drip.store.overview import StepCounts
 
-    if definition is not None:
-        return {"id": stored.slug, **json.loads(definition_to_json(definition))}
     counts = store.overview.counts().get(stored.id)
     per_step = store.overview.steps(stored.id)
-    steps = step_objects(stored, store.overview.step_times(stored.id))
+    shown = stored if definition is None else replace(stored, definition=definition, revision=number)
+    steps = step_objects(shown, store.overview.step_times(stored.id))
+    content = {} if definition is None else json.loads(definition_to_json(definition))
     return {
-        **sequence_object(stored, counts.by_status if counts else {}),
+        **sequence_object(shown, counts.by_status if counts else {}),
         "steps": [{**step, "counts": asdict(per_step.get(step["id"], StepCounts()))} for step in steps],
+        **{name: content[name] for name in ("templates", "layouts") if name in content},
     }
 
 

@@ -73,7 +73,11 @@ def test_show_a_revision(ada: Cli) -> None:
     ada("apply")
     assert "Tips" in ada("show", "welcome@1").stdout
     assert "Hints" in ada("show", "welcome@2").stdout
-    assert ada.json("show", "welcome@1")["sequence"]["steps"][1]["subject"] == "Tips"
+    then = ada.json("show", "welcome@1")
+    assert (then["id"], then["revision"], then["steps"][1]["key"], then["steps"][1]["subject"]) == (
+        *("welcome", 1, "tips", "Tips"),
+    )
+    assert ada.json("show", "welcome@2")["steps"] == ada.json("show", "welcome")["steps"]
     assert "it has revisions 1 to 2" in ada("show", "welcome@3", code=2).stderr
     assert [row["number"] for row in ada.json("history", "welcome")] == [2, 1]
 
