@@ -249,6 +249,20 @@ class Health(_Answer):
     """null: this process has none."""
 
 
+class TakenIn(_Answer):
+    """What became of a provider's events, by how many."""
+
+    hard: int
+    soft: int
+    complaint: int
+    unsubscribe: int
+    unproven: int
+    duplicate: int
+    """Told before."""
+    ignored: int
+    """Of no interest, or not known."""
+
+
 class Webhook(_Answer):
     """A key's endpoint."""
 

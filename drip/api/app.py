@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from drip import __version__
 from drip.api import errors
-from drip.api.auth import GUARDED, Gate
+from drip.api.auth import GUARDED, OPEN, Gate
 from drip.api.context import Api
 from drip.api.desk import Desk
 from drip.api.frame import Frame
@@ -23,6 +23,7 @@ from drip.api.routes import (
     contacts,
     events,
     health,
+    inbound,
     keys,
     sequences,
     steps,
@@ -33,7 +34,19 @@ from drip.api.routes import (
 )
 from drip.project import Project, system_clock
 
-_ROUTERS = (sequences, steps, subscribers, templates, contacts, suppressions, events, keys, unsubscribe, health)
+_ROUTERS = (
+    sequences,
+    steps,
+    subscribers,
+    templates,
+    contacts,
+    suppressions,
+    events,
+    keys,
+    inbound,
+    unsubscribe,
+    health,
+)
 
 
 def create_app(
@@ -89,7 +102,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemes["key"] = {"type": "http", "scheme": "bearer", "description": "A key of `drip keys create`."}
         for path, operations in document["paths"].items():
             for operation in operations.values():
-                if path.startswith(GUARDED + "/"):
+                if path.startswith(GUARDED + "/") and not path.startswith(OPEN):
                     operation["security"] = [{"key": []}]
                 for answer in operation["responses"].values():
                     answer.setdefault("headers", {})["X-Request-Id"] = _REQUEST_ID

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -25,6 +25,12 @@ class Metrics:
         )
         self._counters: dict[tuple[str, str, str], Counter] = {}
         """Looking one up in the library costs more than counting."""
+        self._told = Counter(
+            "drip_inbound_events",
+            "What providers told, by what it was.",
+            ["provider", "outcome"],
+            registry=self._registry,
+        )
         self._seconds = Histogram(
             "drip_http_request_seconds", "From the request to its answer.", registry=self._registry, buckets=_BUCKETS
         )
@@ -46,6 +52,11 @@ class Metrics:
             counter = self._counters[series] = self._requests.labels(*series)
         counter.inc()
         self._seconds.observe(seconds)
+
+    def told(self, provider: str, counts: Mapping[str, int]) -> None:
+        """Count what a provider has told."""
+        for outcome, count in counts.items():
+            self._told.labels(provider, outcome).inc(count)
 
     async def render(self, api: Api) -> bytes:
         """The page that Prometheus reads."""
