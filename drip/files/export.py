@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -37,14 +38,19 @@ _LONGEST_KEY = 100
 
 
 def sequence_yaml(definition: Definition) -> str:
-    """A sequence file. Templates and layouts stay names in it: see `template_files`."""
-    return "\n".join(_sequence(definition.sequence)) + "\n"
+    """A sequence file. Templates and layouts stay names in it: see `template_files`.
+
+    A template of plain text alone, which only the API can make, has no file: its words go into the steps.
+    """
+    return "\n".join(_sequence(_with_plain_words(definition))) + "\n"
 
 
 def template_files(definition: Definition) -> dict[str, str]:
     """The templates and layouts of a definition: content by the path inside of the templates folder."""
     found: dict[str, str] = {}
     for name, template in sorted(definition.templates.items()):
+        if _is_plain(template):
+            continue
         if template.markdown is not None:
             found[f"{name}.md"] = _front_matter(template) + template.markdown
         else:
@@ -54,6 +60,21 @@ def template_files(definition: Definition) -> dict[str, str]:
     for name, layout in sorted(definition.layouts.items()):
         found[f"layouts/{name}.html"] = layout.html
     return found
+
+
+def _is_plain(template: Template) -> bool:
+    return template.markdown is None and template.html is None
+
+
+def _with_plain_words(definition: Definition) -> Sequence:
+    steps = []
+    for step in definition.sequence.steps:
+        template = definition.templates.get(step.template or "")
+        if template is not None and _is_plain(template):
+            subject = template.subject if step.subject is None else step.subject
+            step = replace(step, template=None, subject=subject, text=template.text)
+        steps.append(step)
+    return replace(definition.sequence, steps=tuple(steps))
 
 
 def _sequence(sequence: Sequence) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -42,8 +42,13 @@ def write_starter(folder: Path) -> list[Path]:
     Raises:
         Invalid: a file or folder can't be made.
     """
+    return write_new_files(folder, starter_files())
+
+
+def write_new_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write those files that do not exist yet, each whole or not at all, and return their paths; raises Invalid."""
     written = []
-    for name, content in starter_files().items():
+    for name, content in files.items():
         path = folder / name
         try:
             if _write_new(path, content):
