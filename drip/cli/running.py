@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
@@ -222,12 +223,12 @@ class _Teller:
         from collections import Counter
         from contextlib import nullcontext
 
-        from drip.cli.output import progress
+        from drip.cli.output import colours, progress
 
         self._verbose = invocation.verbose
         self._zone = invocation.zone
         self._counts: Counter[str] = Counter()
-        self._bar = nullcontext() if invocation.verbose or not live else progress("sending", None)
+        self._bar = progress("sending", None) if live and colours(sys.stderr) and not self._verbose else nullcontext()
         self._shown: Any = None
 
     def __enter__(self) -> _Teller:
@@ -239,9 +240,9 @@ class _Teller:
 
     def tell(self, fact: Fact) -> None:
         """Called on the writer's thread."""
-        from drip.cli.output import clean, line
-
         if self._verbose:
+            from drip.cli.output import clean, line
+
             why = " ".join(word for word in (fact.reason, fact.text) if word)
             words = f"{fact.kind:9} {fact.step}  {fact.claim.email}" + (f"  {why}" if why else "")
             line(clean(words), err=True)

@@ -126,7 +126,8 @@ class Ledger:
 
     def record(self, results: Sequence[Result], now: datetime) -> list[Fact]:
         """Write what came of each claim, move the people on, append the events."""
-        facts = self._record(results, now)
+        with self._store.events.together():
+            facts = self._record(results, now)
         self._allowance.give_back(sum(not _left(result) for result in results), now)
         reached(Point.RECORD_WRITTEN)
         return facts

@@ -353,8 +353,9 @@ class Worker:
     def settled(self, count: int) -> None:
         """So many claims are in the writer's hands, or lost."""
         with self._changed:
-            self._in_flight -= count
-            if self._in_flight <= BATCH // 2:
+            before, self._in_flight = self._in_flight, self._in_flight - count
+            # Whoever waits, waits for one of these two; woken more often it would only take turns from the others.
+            if before > BATCH // 2 >= self._in_flight or self._in_flight == 0:
                 self._changed.notify_all()
 
     def _halt_for(self, outcome: Outcome) -> None:

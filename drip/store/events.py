@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +15,7 @@ from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.points import Point, reached
 from drip.engine.records import Event, EventType
 from drip.store.database import Database
-from drip.store.rows import marks
+from drip.store.rows import dump, marks
 from drip.store.webhooks import Webhooks
 
 _INSERT = "INSERT INTO event (type, at, sequence_id, subscription_id, step_id, data) VALUES (?, ?, ?, ?, ?, ?)"
@@ -37,16 +39,42 @@ class LogEntry:
         return event_id(self.number, self.at)
 
 
+class _Block(threading.local):
+    """What a thread has appended and not written."""
+
+    events: list[Event] | None = None
+    """None: whatever is appended is written at once."""
+
+
 class Events:
     """The log of facts."""
 
     def __init__(self, database: Database, webhooks: Webhooks) -> None:
         self._database = database
         self._webhooks = webhooks
+        self._block = _Block()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What this thread appends in the block is written at its end, in order; inside another it joins that one."""
+        if self._block.events is not None:
+            yield
+            return
+        events: list[Event] = []
+        self._block.events = events
+        try:
+            yield
+        finally:
+            self._block.events = None
+        if events:
+            self.append(events)
 
     def append(self, events: Iterable[Event]) -> None:
         """Append in order, with what is to be posted of them; call it inside the transaction of the facts."""
         events = list(events)
+        if self._block.events is not None:
+            self._block.events += events
+            return
         if self._webhooks.wants(events):
             with self._database.transaction():
                 numbers = self._database.insert_events(_INSERT, _rows(events))
@@ -136,7 +164,7 @@ def _rows(events: Iterable[Event]) -> list[tuple[Any, ...]]:
             event.sequence_id,
             event.subscription_id,
             event.step_id,
-            json.dumps(event.data, ensure_ascii=False, separators=(",", ":")) if event.data else None,
+            dump(event.data) if event.data else None,
         )
         for event in events
     ]
