@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -71,6 +71,23 @@ class Project:
 
         assert self.settings.smtp is not None  # the reader has looked
         return SmtpTransport(self.settings.smtp)
+
+    @property
+    def connections(self) -> int:
+        """How many connections this process may use."""
+        return self.settings.smtp.connections if self.settings.smtp else 1
+
+    def connecting(self, connections: int) -> Project:
+        """The same project with the same store, and so many connections."""
+        if self.settings.smtp is None:
+            return self
+        other = Project(replace(self.settings, smtp=replace(self.settings.smtp, connections=connections)))
+        other.__dict__["store"] = self.store
+        return other
+
+    def sharing(self, processes: int) -> Project:
+        """The same project, for one of so many processes that share the connections of drip.yaml."""
+        return self if processes == 1 else self.connecting(max(1, self.connections // processes))
 
     @cached_property
     def high_water(self) -> HighWaterMark:

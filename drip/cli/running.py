@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from drip.engine.ledger import Fact
     from drip.engine.reports import Taken
     from drip.engine.worker import Report, Worker
+    from drip.store.store import Store
 
 POSTING_SECONDS = 20.0
 """How long one pass waits for webhooks at its end; what is left is posted by the next."""
@@ -32,6 +34,15 @@ KINDS = ("sent", "deferred", "failed", "skipped", "cancelled", "unknown", "compl
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most N people in one pass.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent; write nothing anywhere.")
 @click.option("--now", "pretended", type=MOMENT, help="Pretend that it is then. Not with smtp.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Use N processes, each with its own connections. [default: for --once what the machine has and the work is"
+    " worth, sharing the connections of drip.yaml; for the loop 1]",
+)
+@click.option("--tied", type=int, hidden=True, help="Stop when the process at the other end of that pipe is gone.")
+@click.option("--connections", type=click.IntRange(min=1), hidden=True, help="Instead of smtp.connections.")
 @json_option
 @click.pass_context
 @pass_invocation
@@ -44,6 +55,9 @@ def run_command(
     limit: int | None,
     dry_run: bool,
     pretended: datetime | None,
+    workers: int | None,
+    tied: int | None,
+    connections: int | None,
     as_json: bool,
 ) -> None:
     """Send what is due: a loop, or one pass.
@@ -71,28 +85,41 @@ def run_command(
         raise Invalid("--limit goes with --once (or --dry-run)")
     if place is not None and once:
         raise Invalid("--http goes with the loop", "leave out --once, or use `drip serve`")
-    if once:
-        context.exit(_once(invocation, limit, _clock(invocation, pretended), as_json))
-    _loop(invocation, interval, _clock(invocation, pretended), as_json, place)
+    if limit is not None and workers is not None and workers > 1:
+        raise Invalid("--limit goes with one process", "leave out --workers")
+    if tied is not None:
+        context.exit(_in_a_crew(invocation, pretended, tied, connections))
+    crew = _Crew(invocation, pretended, 1 if limit is not None else workers)
+    with crew:
+        if once:
+            context.exit(_once(invocation, limit, _clock(invocation, pretended), as_json, crew))
+        _loop(invocation, interval, _clock(invocation, pretended), as_json, place, crew)
 
 
 def _clock(invocation: Invocation, pretended: datetime | None) -> Callable[[], datetime]:
     return invocation.now if pretended is None else lambda: pretended
 
 
-def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetime], as_json: bool) -> int:
+def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetime], as_json: bool, crew: _Crew) -> int:
     from drip.cli.main import DONE, PARTLY, UNAVAILABLE
     from drip.cli.output import complain, line, write_json
     from drip.cli.stopping import stopped_by_signals
 
     with invocation.opened() as store, _Teller(invocation) as teller:
-        worker = invocation.project.worker(clock=clock, told=teller.tell)
-        posting = invocation.project.courier(clock=clock) if store.endpoints.any() else nullcontext()
-        with stopped_by_signals(worker), posting as courier:
+        count = crew.count(store, clock())
+        project = invocation.project.sharing(count if crew.shares else 1)
+        worker = project.worker(clock=clock, told=teller.tell)
+        posting = project.courier(clock=clock) if store.endpoints.any() else nullcontext()
+        with stopped_by_signals(crew.beside(worker)), posting as courier:
             with worker:
+                crew.start(count, project.connections if crew.shares else None)
                 report = worker.run_once(limit)
+                if crew.join(report) and not worker.stopped:
+                    report.add(worker.run_once())  # takes back what a process that crashed has left
             if courier is not None:
                 courier.finish(POSTING_SECONDS, given_up=lambda: worker.stopped)
+        if count > 1:
+            report.remaining_due, report.next_due_at = store.claims.count_due(clock()), store.claims.next_due()
     if as_json:
         write_json(report_object(report))
     else:
@@ -100,7 +127,106 @@ def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetim
     if report.trouble is not None:
         complain(*trouble(report, invocation.settings))
         return UNAVAILABLE
+    return max(crew.code, PARTLY if report.counts["failed"] else DONE)
+
+
+def _in_a_crew(invocation: Invocation, pretended: datetime | None, tied: int, connections: int | None) -> int:
+    """One pass for the process that started this one: no webhooks, no other processes, and JSON."""
+    from drip.cli.crew import watch
+    from drip.cli.main import DONE, INTERRUPTED, PARTLY, UNAVAILABLE
+    from drip.cli.output import complain, write_json
+    from drip.cli.stopping import stopped_by_signals
+
+    with invocation.opened(), _Teller(invocation, live=False) as teller:
+        project = invocation.project if connections is None else invocation.project.connecting(connections)
+        with project.worker(clock=_clock(invocation, pretended), told=teller.tell) as worker:
+            watch(tied, worker, lambda: os._exit(INTERRUPTED))
+            with stopped_by_signals(worker):
+                report = worker.run_once()
+    write_json(report_object(report))
+    if report.trouble is not None:
+        complain(*trouble(report, invocation.settings))
+        return UNAVAILABLE
     return PARTLY if report.counts["failed"] else DONE
+
+
+class _Crew:
+    """The other processes of `--workers`: started where they are worth it, their reports added to ours."""
+
+    def __init__(self, invocation: Invocation, pretended: datetime | None, wanted: int | None) -> None:
+        self._invocation = invocation
+        self._pretended = pretended
+        self._wanted = wanted
+        self._others: Any = None
+        self._stopped = False
+        self._worker: Worker | None = None
+        self.code = 0
+        """The worst exit code of the others."""
+
+    def __enter__(self) -> _Crew:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._others is not None:
+            self._others.close()
+
+    @property
+    def shares(self) -> bool:
+        """Whether the connections of drip.yaml are for all processes together: nobody asked for more."""
+        return self._wanted is None
+
+    def count(self, store: Store, now: datetime) -> int:
+        """How many processes the next pass is worth, this one included."""
+        first = None if self._wanted == 1 else store.claims.next_due()
+        if first is None or first > now:
+            return 1
+        if self._wanted is None and self._invocation.settings.transport != "smtp":
+            return 1  # a disk is not faster for being asked twice
+        from drip.cli.crew import processes
+        from drip.engine.worker import BATCH
+
+        return processes(self._wanted, store.claims.count_due(now), BATCH)
+
+    def beside(self, worker: Worker) -> _Crew:
+        """What stops that worker and the others."""
+        self._worker = worker
+        return self
+
+    def stop(self) -> None:
+        """Have all finish what they have in hand."""
+        self._stopped = True
+        if self._worker is not None:
+            self._worker.stop()
+        if self._others is not None:
+            self._others.stop()
+
+    def start(self, count: int, connections: int | None) -> None:
+        """Start the others, so that there are `count`."""
+        if count < 2:
+            return
+        from drip.cli.crew import Crew
+
+        if self._others is None:
+            self._others = Crew(self._invocation, self._pretended)
+        self._others.start(count - 1, connections)
+        if self._stopped:
+            self._others.stop()
+
+    def join(self, report: Report) -> bool:
+        """Wait for the others and add what they did; whether one of them crashed."""
+        from drip.cli.output import complain, note
+
+        crashed = False
+        for done in self._others.join() if self._others is not None else ():
+            report.counts.update({kind: done.report.get(kind, 0) for kind in KINDS})
+            crashed = crashed or done.crashed
+            if done.crashed:
+                ended = f"was ended by signal {-done.code}" if done.code < 0 else f"ended with code {done.code}"
+                complain(f"one of the worker processes {ended}", "what it held is taken back and goes on")
+            if done.words and (done.crashed or report.trouble is None):
+                note(done.words.rstrip())
+            self.code = max(self.code, 1 if done.crashed else done.code)
+        return crashed
 
 
 def _loop(
@@ -109,13 +235,18 @@ def _loop(
     clock: Callable[[], datetime],
     as_json: bool,
     place: tuple[str, int] | None,
+    crew: _Crew,
 ) -> None:
     from drip.cli.output import complain, line, note, write_json_line
     from drip.cli.stopping import stopped_by_signals
 
     told: list[str] = [""]
 
+    def before_pass() -> None:
+        crew.start(1 if crew.shares else crew.count(invocation.project.store, clock()), None)
+
     def after_pass(report: Report) -> None:
+        crew.join(report)
         courier.check()
         if collector is not None:
             collector.check()
@@ -136,8 +267,9 @@ def _loop(
         courier = invocation.project.courier(clock=clock)
         collecting = invocation.project.collector(clock=clock, told=_told(invocation))
         serving = _served(invocation, place, clock, worker)
-        with stopped_by_signals(worker), courier, worker, serving as server, collecting as collector:
-            worker.run_loop(interval.total_seconds(), after_pass)
+        stopping = stopped_by_signals(crew.beside(worker))
+        with stopping, courier, worker, serving as server, collecting as collector:
+            worker.run_loop(interval.total_seconds(), after_pass, before_pass)
 
 
 def _told(invocation: Invocation) -> Callable[[Taken], None]:

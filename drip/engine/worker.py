@@ -65,6 +65,14 @@ class Report:
     next_due_at: datetime | None = None
     seconds: float = 0.0
 
+    def add(self, later: Report) -> None:
+        """Take in what a later pass did; where they differ, the later one knows better."""
+        self.counts.update(later.counts)
+        self.swept += later.swept
+        self.seconds += later.seconds
+        self.trouble, self.unavailable = later.trouble or self.trouble, later.unavailable or self.unavailable
+        self.room_at, self.remaining_due, self.next_due_at = later.room_at, later.remaining_due, later.next_due_at
+
 
 class Worker:
     """One process's work on one database. Use as a context manager: entering registers, leaving frees."""
@@ -189,7 +197,12 @@ class Worker:
         self._settle_down()
         return self._finish(started)
 
-    def run_loop(self, interval: float, after_pass: Callable[[Report], None] = lambda report: None) -> None:
+    def run_loop(
+        self,
+        interval: float,
+        after_pass: Callable[[Report], None] = lambda report: None,
+        before_pass: Callable[[], None] = lambda: None,
+    ) -> None:
         """Pass after pass, `interval` seconds apart, until `stop`.
 
         A transport that is down is waited for, and so is a database that is busy or full for a while.
@@ -201,7 +214,7 @@ class Worker:
         while not self._stop.is_set():
             if self._high_water is not None:
                 self._high_water.require()
-            report = self._pass()
+            report = self._pass(before_pass)
             after_pass(report)
             if report.trouble is None:
                 wait, pause = FIRST_WAIT, interval
@@ -211,9 +224,10 @@ class Worker:
                 pause = LONGEST_WAIT
             self._rest(pause)
 
-    def _pass(self) -> Report:
+    def _pass(self, before: Callable[[], None]) -> Report:
         """One pass of the loop; that the database can't be used is in the report."""
         try:
+            before()
             return self.run_once()
         except DatabaseUnavailable as error:
             self._writer.check()
