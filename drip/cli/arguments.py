@@ -4,15 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-sequence_argument = click.argument("sequence", metavar="SEQ")
+
+
+def complete_sequences(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For the shell: ids of sequences."""
+    from drip.cli import completion
+
+    return completion.complete_sequences(context, param, incomplete)
+
+
+def complete_steps(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For the shell: keys of the steps of the sequence before."""
+    from drip.cli import completion
+
+    return completion.complete_steps(context, param, incomplete)
+
+
+def sequence_named(metavar: str = "SEQ", *, required: bool = True) -> Callable[[F], F]:
+    """The argument `sequence`: an id, completed by the shell."""
+    return click.argument("sequence", metavar=metavar, required=required, shell_complete=complete_sequences)
+
+
+def step_named(metavar: str = "STEP", *, required: bool = True) -> Callable[[F], F]:
+    """The argument `step`: the key of a step of `sequence`, completed by the shell."""
+    return click.argument("step", metavar=metavar, required=required, shell_complete=complete_steps)
+
+
+sequence_argument = sequence_named()
 email_argument = click.argument("email", metavar="EMAIL")
 
 

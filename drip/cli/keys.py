@@ -60,7 +60,7 @@ def create(invocation: Invocation, name: str, webhook_url: str | None, as_json: 
     if endpoint is not None:
         fields += [("webhook", endpoint.url), ("secret", secret or "")]
     show_fields(fields)
-    note("keep what is secret of it now: it is not shown again")
+    note("keep it now: it is not shown again")
 
 
 @keys_command.command("list")

@@ -75,6 +75,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "webhooks": ("webhooks", "Look after webhooks: endpoints, and what was posted."),
         "db": ("database", "Migrate, check and back up the database."),
         "guide": ("guide", "Read the manual in the terminal."),
+        "completion": ("completion", "Print what makes a shell complete drip."),
     },
 }
 """Heading -> command -> (module in this package, the first line of its help)."""
@@ -139,6 +140,9 @@ class Commands(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("drip: interrupted", err=True)
             return INTERRUPTED
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            return USAGE
         except click.ClickException as error:
             _say(error.format_message(), _usage(error))
             return USAGE

@@ -16,6 +16,7 @@ from drip.cli.arguments import (
     known_address,
     new_address,
     sequence_argument,
+    sequence_named,
     variables_of,
     variables_option,
 )
@@ -169,7 +170,7 @@ def set_command(
 
 
 @click.command("retry")
-@click.argument("sequence", metavar="[SEQ]", required=False)
+@sequence_named("[SEQ]", required=False)
 @click.argument("email", metavar="[EMAIL]", required=False)
 @json_option
 @pass_invocation

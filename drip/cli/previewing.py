@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import json_option, sequence_argument, variables_option
+from drip.cli.arguments import json_option, sequence_argument, step_named, variables_option
 from drip.cli.invocation import Invocation, pass_invocation
 from drip.errors import Invalid
 
@@ -19,7 +19,7 @@ VIEWS = ("html", "text", "eml", "open")
 
 @click.command("preview")
 @sequence_argument
-@click.argument("step", metavar="[STEP]", required=False)
+@step_named("[STEP]", required=False)
 @click.option("--as", "person", metavar="EMAIL", help="With that person's name and variables.")
 @variables_option("A variable to try; K:=JSON for other than text.")
 @click.option("--html", "view", flag_value="html", help="The HTML part.")

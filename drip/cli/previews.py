@@ -105,7 +105,7 @@ def _step(definition: Definition, key: str) -> Step:
     found = definition.sequence.step(key)
     if found is None:
         known = [step.key for step in definition.sequence.steps]
-        raise NotFound(f"step of {definition.sequence.id!r}", key, known)
+        raise NotFound("step", key, known, place=f" in {definition.sequence.id!r}")
     return found
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drip.cli.arguments import json_option, sequence_argument
+from drip.cli.arguments import json_option, sequence_argument, sequence_named
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def list_command(invocation: Invocation, as_json: bool) -> None:
 
 
 @click.command("show")
-@click.argument("sequence", metavar="SEQ[@REVISION]")
+@sequence_named("SEQ[@REVISION]")
 @json_option
 @pass_invocation
 def show_command(invocation: Invocation, sequence: str, as_json: bool) -> None:
@@ -121,7 +121,7 @@ def history_command(invocation: Invocation, sequence: str, as_json: bool) -> Non
 
 
 @click.command("status")
-@click.argument("sequence", metavar="[SEQ]", required=False)
+@sequence_named("[SEQ]", required=False)
 @click.argument("status", metavar="[draft|active|archived]", required=False, type=click.Choice(STATUSES))
 @json_option
 @pass_invocation

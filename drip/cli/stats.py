@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import json_option
+from drip.cli.arguments import json_option, sequence_named
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ WIDEST = 30
 
 
 @click.command("stats")
-@click.argument("sequence", metavar="[SEQ]", required=False)
+@sequence_named("[SEQ]", required=False)
 @json_option
 @pass_invocation
 def stats_command(invocation: Invocation, sequence: str | None, as_json: bool) -> None:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import email_argument, json_option, known_address, sequence_argument
+from drip.cli.arguments import (
+    email_argument,
+    json_option,
+    known_address,
+    sequence_argument,
+    sequence_named,
+)
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -26,7 +32,7 @@ CSV_COLUMNS = (
 
 
 @click.command("subscribers")
-@click.argument("sequence", metavar="[SEQ]", required=False)
+@sequence_named("[SEQ]", required=False)
 @click.option("--status", type=click.Choice(STATUSES), help="Only those.")
 @click.option("--search", metavar="Q", help="Only those with that in their address or name.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N; a table has 100 without it.")

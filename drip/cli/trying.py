@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import json_option, new_address, sequence_argument, variables_option
+from drip.cli.arguments import json_option, new_address, sequence_argument, step_named, variables_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("send-test")
 @sequence_argument
-@click.argument("step", metavar="STEP")
+@step_named()
 @click.option("--to", "address", metavar="EMAIL", required=True, help="Who gets it: you.")
 @click.option("--as", "person", metavar="EMAIL", help="With that person's name and variables.")
 @variables_option("A variable to try; K:=JSON for other than text.")
