@@ -94,7 +94,7 @@ class Project:
         """How far the database has got, as the file beside it remembers."""
         from drip.store.highwater import HighWaterMark
 
-        return HighWaterMark(self.store)
+        return HighWaterMark(self.store, self.settings.folder)
 
     def files(self) -> ProjectFiles:
         """What the sequence files say now, with every problem in them."""

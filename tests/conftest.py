@@ -4,9 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 
 def pytest_configure() -> None:
     """Put this Python's `drip` and `python` in front: the README calls `.venv/bin/python`, nothing is activated."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about SQLite alone, where the tests are run on another database."""
+    if os.environ.get("DRIP_TEST_DATABASE", "sqlite") == "sqlite":
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("sqlite")])
+    items[:] = [item for item in items if not item.get_closest_marker("sqlite")]
+
+
+@pytest.fixture(autouse=True)
+def _databases(request: pytest.FixtureRequest) -> Iterator[None]:
+    """On PostgreSQL: a test's databases go when it ends."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if folder is not None and "tests.databases" in sys.modules:
+        sys.modules["tests.databases"].forget(folder)

@@ -465,12 +465,21 @@ class Store(Protocol):
     @property
     def reports(self) -> Reports: ...
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing, with the write lock from its start; joins one that is open."""
+    def transaction(self, *, alone: bool = True) -> AbstractContextManager[None]:
+        """All or nothing; joins one that is open.
+
+        Args:
+            alone: nobody else writes meanwhile. False: others of these may go on beside it, each with rows that are
+                its own alone, as claims are.
+        """
         ...
 
     def connected(self) -> AbstractContextManager[None]:
         """This thread's connection, held open."""
+        ...
+
+    def awake(self) -> datetime:
+        """The real moment, by the clock that all processes on this database share; leases run by it."""
         ...
 
     def version(self) -> object:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from queue import Empty, SimpleQueue
 from random import Random
@@ -128,7 +128,7 @@ class Worker:
             self._high_water.require()
         self._identity = self._processes.identity()
         with self._store.transaction():
-            self._id = self._store.claims.register(*self._identity, self._clock(), datetime.now(UTC) + LEASE)
+            self._id = self._store.claims.register(*self._identity, self._clock(), self._store.awake() + LEASE)
             reached(Point.REGISTER_WRITTEN)
         reached(Point.REGISTERED)
         self._ledger = Ledger(self._store, self._settings, self._catalogue, self._id, self._random)
@@ -238,7 +238,7 @@ class Worker:
         """After the database could not be used: take back what this worker could not give back then."""
         if self._unsettled:
             self._wait_until(lambda: self._in_flight == 0)
-            self._report.swept += self._writer.call(lambda: self._ledger.take_back(self._id, self._clock()))
+            self._report.swept += self._writer.call(lambda: self._ledger.take_back(self._id, self._clock()), alone=True)
             self._unsettled = self._handed_out = False
 
     def _gets_on(self) -> bool:
@@ -249,13 +249,15 @@ class Worker:
         return self._fruitless <= FRUITLESS
 
     def _sweep(self) -> int:
-        now = datetime.now(UTC)
+        now = self._store.awake()
         gone = [
             worker.id
             for worker in self._store.claims.workers()
             if worker.id != self._id and (worker.lease_until < now or self._processes.is_gone(worker))
         ]
-        swept = sum(self._writer.call(partial(self._ledger.sweep, worker_id, self._clock())) for worker_id in gone)
+        swept = sum(
+            self._writer.call(partial(self._ledger.sweep, worker_id, self._clock()), alone=True) for worker_id in gone
+        )
         reached(Point.SWEPT)
         return swept
 
@@ -417,7 +419,7 @@ class Worker:
             return
         # Who slept for longer than the lease has lost its claims, and the fence knows; it may claim anew.
         self._writer.call(
-            lambda: self._store.claims.renew(self._id, self._identity, self._clock(), datetime.now(UTC) + LEASE)
+            lambda: self._store.claims.renew(self._id, self._identity, self._clock(), self._store.awake() + LEASE)
         )
         reached(Point.LEASE_RENEWED)
         self._renewed = time.monotonic()

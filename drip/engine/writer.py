@@ -11,6 +11,7 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from drip.core.delivery import Outcome, OutcomeKind
 from drip.engine.ledger import Fact, Ledger, Result
 from drip.engine.points import Point, reached
 from drip.engine.ports import Store
@@ -25,6 +26,8 @@ RETRY_EVERY = 0.5
 """Seconds between two tries."""
 LARGEST_GROUP = 500
 """Entries that share one transaction at the most."""
+REACHING = (OutcomeKind.NO_MAILBOX, OutcomeKind.REFUSED, OutcomeKind.OUR_FAULT)
+"""Outcomes whose record touches people whom other workers may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,14 @@ class Entry:
     """What else is to be done in the transaction; None is nothing."""
     future: Future[object] | None = None
     """Told of the commit and the job's answer; None when nobody waits."""
+    alone: bool = False
+    """Whether the job touches what other workers hold, so that nobody else may write meanwhile."""
+
+    @property
+    def reaches(self) -> bool:
+        """Whether it reaches beyond what this worker has claimed: a refusal may suppress, or open the breaker."""
+        outcomes = (result.outcome for result in self.results)
+        return self.alone or any(isinstance(one, Outcome) and one.kind in REACHING for one in outcomes)
 
 
 class Writer:
@@ -73,9 +84,13 @@ class Writer:
         if self._broken is not None:
             raise self._broken
 
-    def call(self, job: Callable[[], T]) -> T:
-        """Run a job in a transaction on the writer's thread and wait for its commit."""
-        return self._call(job, ())
+    def call(self, job: Callable[[], T], *, alone: bool = False) -> T:
+        """Run a job in a transaction on the writer's thread and wait for its commit.
+
+        Args:
+            alone: it touches what other workers hold.
+        """
+        return self._call(job, (), alone=alone)
 
     def mark(self, marked: Sequence[Marked], results: Sequence[Result] = ()) -> list[bool]:
         """Mark and wait for the commit; False means that the dot must not be sent.
@@ -99,9 +114,9 @@ class Writer:
         else:
             self._put(Entry(results))
 
-    def _call(self, job: Callable[[], T], results: Sequence[Result]) -> T:
+    def _call(self, job: Callable[[], T], results: Sequence[Result], *, alone: bool = False) -> T:
         future: Future[T] = Future()
-        self._put(Entry(results, job, future))  # type: ignore[arg-type]
+        self._put(Entry(results, job, future, alone))  # type: ignore[arg-type]
         return future.result()
 
     def _put(self, entry: Entry) -> None:
@@ -158,7 +173,7 @@ class Writer:
 
     def _commit(self, group: list[Entry]) -> list[Fact]:
         results = [result for entry in group for result in entry.results]
-        with self._store.transaction():
+        with self._store.transaction(alone=any(entry.reaches for entry in group)):
             facts = self._ledger.record(results, self._clock()) if results else []
             answers = [(entry.future, entry.job() if entry.job else None) for entry in group]
         if results:

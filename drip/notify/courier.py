@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from random import Random
 from typing import Protocol
@@ -197,7 +197,7 @@ class Courier:
 
     def _wanted(self, now: datetime, finishing: bool) -> list[Endpoint]:
         """The endpoints that something is due for, and that have a free slot."""
-        awake = datetime.now(UTC)
+        awake = self._store.awake()
         wanted = []
         for endpoint in self._store.endpoints.all():
             lane = self._lanes.setdefault(endpoint.id, _Lane())
@@ -209,7 +209,7 @@ class Courier:
         return wanted
 
     def _claim(self, wanted: list[Endpoint], now: datetime) -> list[_Job]:
-        awake, begin_by = datetime.now(UTC), time.monotonic() + STARTS_WITHIN
+        awake, begin_by = self._store.awake(), time.monotonic() + STARTS_WITHIN
         free = THREADS - len(self._in_hand)
         jobs: list[_Job] = []
         for endpoint in wanted:

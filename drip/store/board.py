@@ -5,6 +5,7 @@ Every question costs what it shows, or is one pass over an index; a long one can
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,16 +28,12 @@ _OPEN = """
 """
 
 # The index subscription_place ends in the row's id: for one status and one next step, people come in order.
-_PLACES = """
-    SELECT s.id FROM (SELECT value AS status FROM json_each(?)) a
-    CROSS JOIN (SELECT NULL AS step_id UNION ALL SELECT id FROM step WHERE sequence_id = ?) b
-    CROSS JOIN subscription s ON s.id IN (
-        SELECT p.id FROM subscription p WHERE p.replaced = 0 AND p.sequence_id = ? AND p.status = a.status
-        AND p.next_step_id IS b.step_id AND p.id {beyond} ? ORDER BY p.id {order} LIMIT ?
-    )
-    WHERE ? IS NULL OR b.step_id = ?
-    ORDER BY s.id {order} LIMIT ?
+_PLACE = """
+    SELECT id FROM (SELECT p.id FROM subscription p WHERE p.replaced = 0 AND p.sequence_id = ? AND p.status = ?
+        AND p.next_step_id {step} AND p.id {beyond} ? ORDER BY p.id {order} LIMIT ?) place
 """
+_PLACES_AT_ONCE = 100
+"""Of one question; SQLite takes 500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +123,17 @@ class Board:
         statuses = [wanted.status.value] if wanted.status else [status.value for status in SubscriptionStatus]
         if beyond is None:
             beyond = 0 if oldest_first else 2**62
-        sql = _PLACES.format(beyond=">" if oldest_first else "<", order="ASC" if oldest_first else "DESC")
-        ids = self._database.rows(
-            sql,
-            *(_json(statuses), wanted.sequence_id, wanted.sequence_id, beyond, limit),
-            *(wanted.step_id, wanted.step_id, limit),
-        )
-        return self._faces([row_id for (row_id,) in ids])
+        steps = [wanted.step_id] if wanted.step_id is not None else [None, *self._steps(wanted.sequence_id)]
+        ways = {"beyond": ">" if oldest_first else "<", "order": "ASC" if oldest_first else "DESC"}
+        found: list[int] = []
+        places = [(status, step_id) for status in statuses for step_id in steps]
+        for start in range(0, len(places), _PLACES_AT_ONCE):
+            sql, params = _places(places[start : start + _PLACES_AT_ONCE], wanted.sequence_id, beyond, limit, ways)
+            found += [row_id for (row_id,) in self._database.rows(sql, *params, limit)]
+        return self._faces(sorted(found, reverse=not oldest_first)[:limit])
+
+    def _steps(self, sequence_id: int) -> list[int]:
+        return [row_id for (row_id,) in self._database.rows("SELECT id FROM step WHERE sequence_id = ?", sequence_id)]
 
     def starting_with(self, wanted: Narrowed, text: str, limit: int = 20) -> list[Face]:
         """People whose address begins with a text, by address: found by an index."""
@@ -199,8 +200,15 @@ def _filters(wanted: Narrowed) -> tuple[str, list[Any]]:
     return given(("s.status = ?", wanted.status), ("s.next_step_id = ?", wanted.step_id))
 
 
-def _json(values: list[str]) -> str:
-    return "[" + ",".join(f'"{value}"' for value in values) + "]"
+def _places(
+    places: Sequence[tuple[str, int | None]], sequence_id: int, beyond: int, limit: int, ways: Mapping[str, str]
+) -> tuple[str, list[Any]]:
+    """A question for the first people beyond an id of each of these places, and its parameters but the last."""
+    parts, params = [], list[Any]()
+    for status, step_id in places:
+        parts.append(_PLACE.format(step="IS NULL" if step_id is None else "= ?", **ways))
+        params += [sequence_id, status, *([] if step_id is None else [step_id]), beyond, limit]
+    return f"SELECT id FROM ({' UNION ALL '.join(parts)}) found ORDER BY id {ways['order']} LIMIT ?", params
 
 
 def _by_sequence(rows: list[tuple[Any, ...]]) -> dict[int, dict[int, int]]:

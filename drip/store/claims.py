@@ -22,10 +22,12 @@ DUE_SEQUENCES = """
 """
 
 CLAIM = """
-    UPDATE subscription SET owner = ?, claim = claim + 1
-    WHERE status = 'active' AND owner IS NULL AND id IN (
+    WITH due AS MATERIALIZED (
         SELECT s.id FROM subscription s WHERE s.sequence_id = ? AND s.status = 'active' AND s.owner IS NULL
-            AND s.next_send_at IS NOT NULL AND s.next_send_at <= ? AND {} ORDER BY s.next_send_at LIMIT ?)
+            AND s.next_send_at IS NOT NULL AND s.next_send_at <= ? AND {downs}
+        ORDER BY s.next_send_at LIMIT ? {skipping})
+    UPDATE subscription SET owner = ?, claim = claim + 1
+    WHERE status = 'active' AND owner IS NULL AND id IN (SELECT id FROM due)
     RETURNING id
 """
 
@@ -47,6 +49,7 @@ MARK = """
     WHERE s.id = ? AND s.owner = ? AND s.claim = ? AND s.next_step_id = ? AND s.next_send_at = ?
         AND s.status = 'active' AND q.status = 'active'
         AND NOT EXISTS (SELECT 1 FROM suppression x WHERE x.email_key = c.email_key)
+    {holding}
     ON CONFLICT (subscription_id, step_id) DO UPDATE SET state = 'sending', attempts = excluded.attempts,
         claim = excluded.claim, at = excluded.at, revision = excluded.revision, content_hash = excluded.content_hash,
         reason = NULL, code = NULL, answer = NULL
@@ -84,6 +87,7 @@ class Claims:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._mark = MARK.format(holding=database.holding)
 
     def register(self, machine: str, pid: int, birth: str, now: datetime, lease_until: datetime) -> int:
         """A new worker's id; what ended before is forgotten but for the last."""
@@ -146,12 +150,13 @@ class Claims:
 
         Call it in a transaction of its own.
         """
-        ids = self._claim(worker_id, now, limit, CLAIM.format("s.downs = 0"))
+        ids = self._claim(worker_id, now, limit, "s.downs = 0")
         # Those that a connection died on go last, so that one of them can't keep the others waiting for ever.
-        ids = ids or self._claim(worker_id, now, limit, CLAIM.format("s.downs > 0"))
+        ids = ids or self._claim(worker_id, now, limit, "s.downs > 0")
         return self._claims(ids)
 
-    def _claim(self, worker_id: int, now: datetime, limit: int, sql: str) -> list[int]:
+    def _claim(self, worker_id: int, now: datetime, limit: int, downs: str) -> list[int]:
+        sql = CLAIM.format(downs=downs, skipping=self._database.skipping)
         ids: list[int] = []
         sequences = self.due_sequences(now)
         while sequences and len(ids) < limit:
@@ -161,7 +166,7 @@ class Claims:
                 wanted = min(share, limit - len(ids))
                 if wanted <= 0:
                     break
-                rows = self._database.rows(sql, worker_id, sequence_id, to_milliseconds(now), wanted)
+                rows = self._database.rows(sql, sequence_id, to_milliseconds(now), wanted, worker_id)
                 ids += [row_id for (row_id,) in rows]
                 if len(rows) == wanted:
                     still.append(sequence_id)
@@ -201,7 +206,7 @@ class Claims:
         claim = marked.claim
         return bool(
             self._database.run(
-                MARK,
+                self._mark,
                 *(claim.attempts + 1, ms(now), marked.revision, marked.content_hash),
                 *(claim.subscription_id, worker_id, claim.number, claim.step_id, ms(claim.due_at)),
             )

@@ -9,10 +9,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from drip.errors import Invalid
+
+T = TypeVar("T")
 
 EVERYTHING = 2**62
 """A LIMIT that is none."""
@@ -23,9 +26,18 @@ class Cursor(Protocol):
 
     @property
     def rowcount(self) -> int: ...
+    @property
+    def description(self) -> Sequence[Any] | None: ...
     def fetchone(self) -> Any: ...
     def fetchmany(self, size: int) -> list[Any]: ...
     def fetchall(self) -> list[Any]: ...
+
+
+class Turn(Enum):
+    """What those who write beside each other must do one after another."""
+
+    EVENTS = 1  # their numbers are in the order of the commits: who has read up to one has missed none before it
+    LIMITS = 2  # what is left of a limit is read, then taken
 
 
 class GivenUp(Exception):
@@ -39,6 +51,10 @@ class Database(ABC):
     """The file; None in memory and on a server."""
     ordered_join = "CROSS JOIN"
     """A join of which the database is told to look at the left side first."""
+    skipping = ""
+    """After a SELECT: leave out, and hold, the rows that others hold."""
+    holding = ""
+    """After a SELECT of a row called `s`: hold it, as it is once nobody else does."""
 
     def by_index(self, name: str) -> str:
         """After a table's name: which index to go by, where the database can be told."""
@@ -96,8 +112,24 @@ class Database(ABC):
         """The same database, connected for this thread as a witness: nothing in or beside it changes."""
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing, and nobody else writes meanwhile; inside another it joins that one."""
+    def transaction(self, *, alone: bool = True) -> AbstractContextManager[None]:
+        """All or nothing; inside another it joins that one.
+
+        Args:
+            alone: nobody else writes meanwhile. False: others of these may go on beside it, each with rows that are
+                its own alone, as claims are; where there is only one writer at a time, that one is alone all the same.
+        """
+
+    @abstractmethod
+    def take_turns(self, over: Turn) -> None:
+        """Of those that write beside each other, only this one goes on with that, until its transaction ends."""
+
+    @abstractmethod
+    def before_commit(self, write: Callable[[list[T]], None], items: Iterable[T]) -> None:
+        """Have something written at the end of the transaction, with all else that is given for the same `write`.
+
+        For what takes turns: so those who write beside each other wait for one another as briefly as can be.
+        """
 
     @property
     @abstractmethod
@@ -144,6 +176,19 @@ class Database(ABC):
     @abstractmethod
     def stream(self, sql: str, *params: Any) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, not all in memory at once. Write nothing to the same tables meanwhile."""
+
+    @abstractmethod
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Put many rows into a table, as fast as can be."""
+
+    def columns(self, table: str) -> list[str]:
+        """The names of a table's columns, in order."""
+        with self.translated():
+            return [str(column[0]) for column in self.execute(f"SELECT * FROM {table} LIMIT 0").description or ()]
+
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[None]:
+        """All that is read in this block is of one moment; nobody is kept from writing."""
 
     @abstractmethod
     def interruptible(self, given_up: Callable[[], bool]) -> AbstractContextManager[None]:
@@ -221,4 +266,14 @@ def open_url(url: str) -> Database:
         from drip.store.sqlite import SqliteDatabase
 
         return SqliteDatabase(None if rest == "/:memory:" else Path(rest[1:]))
-    raise Invalid(f"database: {scheme}:// is not a database drip knows", "write sqlite:///drip.db")
+    if scheme == "postgresql":
+        try:
+            from drip.store.postgres import PostgresDatabase
+        except ImportError as error:
+            raise Invalid(
+                f"database: PostgreSQL needs psycopg 3: {error}", "install it: python -m pip install 'drip[postgres]'"
+            ) from error
+        return PostgresDatabase(url)
+    raise Invalid(
+        f"database: {scheme}:// is not a database drip knows", "write sqlite:///drip.db or postgresql://user@host/name"
+    )

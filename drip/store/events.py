@@ -14,7 +14,7 @@ from drip.core.event_ids import event_id
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.points import Point, reached
 from drip.engine.records import Event, EventType
-from drip.store.database import Database
+from drip.store.database import Database, Turn
 from drip.store.rows import dump, marks
 from drip.store.webhooks import Webhooks
 
@@ -75,15 +75,19 @@ class Events:
         if self._block.events is not None:
             self._block.events += events
             return
+        with self._database.transaction(alone=False):
+            self._database.before_commit(self._append, events)
+        reached(Point.EVENT_WRITTEN)
+
+    def _append(self, events: list[Event]) -> None:
+        self._database.take_turns(Turn.EVENTS)
         if self._webhooks.wants(events):
-            with self._database.transaction():
-                numbers = self._database.insert_events(_INSERT, _rows(events))
-                self._webhooks.fan_out(
-                    [(number, event_id(number, event.at), event) for number, event in zip(numbers, events, strict=True)]
-                )
+            numbers = self._database.insert_events(_INSERT, _rows(events))
+            self._webhooks.fan_out(
+                [(number, event_id(number, event.at), event) for number, event in zip(numbers, events, strict=True)]
+            )
         else:
             self._database.run_many(_INSERT, _rows(events))
-        reached(Point.EVENT_WRITTEN)
 
     def last(self) -> int:
         """The number of the newest event there ever was; 0 before the first."""

@@ -40,9 +40,14 @@ class Mark:
 class HighWaterMark:
     """The file of one database; of one in memory there is none."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, folder: Path | None = None) -> None:
+        """
+        Args:
+            folder: where the file is kept when the database is on a server: the project's, by the name it has beside a
+                new project's database. So a file that the project has moved away from is known to be behind.
+        """
         self._store = store
-        path = store.database.path
+        path = store.database.path or (folder / "drip.db" if folder is not None else None)
         self.path = None if path is None else path.with_name(path.name + ".mark")
         self._written: Mark | None = None
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from drip.errors import DatabaseUnavailable
-from drip.store.database import Cursor, Database, GivenUp
+from drip.store.database import Cursor, Database, GivenUp, T, Turn
 from drip.store.driverless import peewee
 
 BUSY_TIMEOUT = 30
@@ -111,13 +111,19 @@ class SqliteDatabase(Database):
             yield witness
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, alone: bool = True) -> Iterator[None]:
         if self.peewee.in_transaction():
             yield
             return
         with self.translated(), self.peewee.atomic():
             self._epoch += 1  # the write lock is held
             yield
+
+    def take_turns(self, over: Turn) -> None:
+        """There is one writer at a time."""
+
+    def before_commit(self, write: Callable[[list[T]], None], items: Iterable[T]) -> None:
+        write(list(items))
 
     @property
     def epoch(self) -> int | None:
@@ -148,6 +154,15 @@ class SqliteDatabase(Database):
             cursor = self.execute(sql, params)
             while rows := cursor.fetchmany(1000):
                 yield from rows
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        marks = ", ".join("?" * len(columns))
+        self.run_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        with self.translated(), self.peewee.atomic("DEFERRED"):
+            yield
 
     @contextmanager
     def interruptible(self, given_up: Callable[[], bool]) -> Iterator[None]:
@@ -222,6 +237,8 @@ class SqliteDatabase(Database):
         return int(self.value("SELECT seq FROM sqlite_sequence WHERE name = ?", table) or 0)
 
     def skip_to(self, table: str, number: int) -> None:
+        if "AUTOINCREMENT" not in self.value("SELECT sql FROM sqlite_master WHERE name = ?", table):
+            return
         if not self.run("UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = ?", number, table):
             self.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table, number)
 

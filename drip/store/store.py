@@ -78,9 +78,18 @@ class Store:
         """This thread's connection, held open; may be nested."""
         return self.database.connected()
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing, with the write lock from its start; joins one that is open."""
-        return self.database.transaction()
+    def transaction(self, *, alone: bool = True) -> AbstractContextManager[None]:
+        """All or nothing; joins one that is open.
+
+        Args:
+            alone: nobody else writes meanwhile. False: others of these may go on beside it, each with rows that are
+                its own alone, as claims are.
+        """
+        return self.database.transaction(alone=alone)
+
+    def awake(self) -> datetime:
+        """The real moment, by the clock that all processes on this database share; leases run by it."""
+        return self.database.now()
 
     def savepoint(self) -> AbstractContextManager[None]:
         """A part of a transaction that can fail by itself."""

@@ -33,8 +33,9 @@ _DUE = """
 """
 
 _CLAIM = f"""
+    WITH due AS MATERIALIZED (SELECT id {_DUE} ORDER BY next_attempt_at, id LIMIT ? {{skipping}})
     UPDATE webhook_delivery SET owner = ?, lease_until = ?
-    WHERE id IN (SELECT id {_DUE} ORDER BY next_attempt_at, id LIMIT ?)
+    WHERE state = 'waiting' AND id IN (SELECT id FROM due)
     RETURNING id, endpoint_id, public_id, body, attempts
 """
 
@@ -132,7 +133,10 @@ class Webhooks:
             now: the moment as schedules see it.
             awake: the real one, which leases run by.
         """
-        rows = self._database.rows(_CLAIM, owner, ms(lease_until), endpoint_id, ms(now), ms(awake), limit)
+        rows = self._database.rows(
+            _CLAIM.format(skipping=self._database.skipping),
+            *(endpoint_id, ms(now), ms(awake), limit, owner, ms(lease_until)),
+        )
         return [Post(*row) for row in sorted(rows)]
 
     def record(

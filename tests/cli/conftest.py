@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from drip.cli.main import drip
 from drip.project import Project, open_project
+from tests.databases import ON_POSTGRES, url_at
 
 CONFIG = "from: Ada <ada@example.com>\nbase_url: https://mail.example.com\ntimezone: Europe/Madrid\n"
 WELCOME = """\
@@ -50,7 +51,10 @@ class Cli:
         """Write a file of the project."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        text = content.encode() if isinstance(content, str) else content
+        if ON_POSTGRES and name == "drip.yaml" and b"database:" not in text:
+            text += f"\ndatabase: {url_at(self.folder / 'drip.db')}\n".encode()
+        path.write_bytes(text)
         return path
 
     @property

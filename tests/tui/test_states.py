@@ -158,13 +158,16 @@ def test_a_question_nobody_waits_for_is_broken_off(room: Room) -> None:
 
 
 def test_a_page_of_people_costs_what_it_shows(room: Room) -> None:
-    from drip.store.board import _PLACES
+    from drip.store.board import _places
 
     with room.project.opened() as store:
-        sql = "EXPLAIN QUERY PLAN " + _PLACES.format(beyond="<", order="DESC")
-        plan = [row[3] for row in store.database.rows(sql, "[]", 1, 1, 9, 9, None, None, 9)]
-    assert any("subscription_place (sequence_id=? AND status=? AND next_step_id=?" in line for line in plan), plan
-    assert not any(line.startswith("SCAN s") and "subscription" in line for line in plan), plan
+        places: list[tuple[str, int | None]] = [("active", 1), ("active", None), ("paused", 1)]
+        sql, params = _places(places, 1, 9, 9, {"beyond": "<", "order": "DESC"})
+        plan = [row[3] for row in store.database.rows(f"EXPLAIN QUERY PLAN {sql}", *params, 9)]
+    searches = [line for line in plan if line.startswith("SEARCH p ")]
+    assert len(searches) == len(places), plan
+    assert all("subscription_place (sequence_id=? AND status=? AND next_step_id=?" in line for line in searches), plan
+    assert not any(line.startswith("SCAN p") for line in plan), plan
 
 
 def test_the_picture_of_the_manual_is_there() -> None:

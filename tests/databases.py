@@ -1,0 +1,88 @@
+"""Which database the tests are run on: SQLite, or PostgreSQL with DRIP_TEST_DATABASE=postgresql.
+
+Tests name a file, as they always did; on PostgreSQL each file stands for a database of its own. One that a test is
+done with is emptied for the next: that takes a twentieth of the time of making one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from drip.store.database import Database, open_url
+from drip.store.store import Store
+from tests.postgres_server import PostgresServer
+
+ON_POSTGRES = os.environ.get("DRIP_TEST_DATABASE", "sqlite") == "postgresql"
+
+_TEMPLATE = "drip_template"
+_numbers = itertools.count(1)
+_made: dict[Path, str] = {}
+_empty: list[str] = []
+
+# What its tables and numbers were before anybody wrote to it; whoever is still connected is cut off first.
+_EMPTY = """
+    DO $$ DECLARE found record; BEGIN
+        PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid();
+        SET LOCAL session_replication_role = replica;
+        FOR found IN SELECT oid::regclass AS name, relkind FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S') LOOP
+            IF found.relkind = 'r' THEN EXECUTE format('DELETE FROM %s', found.name);
+            ELSE PERFORM setval(found.name, 1, false); END IF;
+        END LOOP;
+    END $$
+"""
+
+
+@lru_cache(maxsize=1)
+def server() -> PostgresServer:
+    """This process's server."""
+    started = PostgresServer()
+    _execute(started.url(), f"CREATE DATABASE {_TEMPLATE}")
+    with Store(open_url(started.url(_TEMPLATE))).opened():
+        pass
+    return started
+
+
+def new_postgres(template: str | None = _TEMPLATE) -> str:
+    """The URL of a new database on this process's server; without a template it has no tables yet."""
+    name = f"test_{next(_numbers)}"
+    _execute(server().url(), f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
+    return server().url(name)
+
+
+def url_at(path: Path) -> str:
+    """The URL of the database that a file stands for."""
+    if not ON_POSTGRES:
+        return f"sqlite:///{path}"
+    if path not in _made:
+        _made[path] = _empty.pop() if _empty else new_postgres()
+    return _made[path]
+
+
+def database_at(path: Path) -> Database:
+    """The database that a file stands for; not opened yet."""
+    return open_url(url_at(path))
+
+
+def forget(folder: Path) -> None:
+    """Give back the databases of all files in a folder."""
+    for path in [path for path in _made if path.is_relative_to(folder)]:
+        url = _made.pop(path)
+        _execute(url, _EMPTY)
+        _empty.append(url)
+
+
+def drop(url: str) -> None:
+    """Drop a database, whoever is connected to it."""
+    _execute(server().url(), f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+
+def _execute(url: str, statement: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)

