@@ -167,7 +167,7 @@ def test_a_page_of_people_costs_what_it_shows(room: Room) -> None:
     searches = [line for line in plan if line.startswith("SEARCH p ")]
     assert len(searches) == len(places), plan
     assert all("subscription_place (sequence_id=? AND status=? AND next_step_id=?" in line for line in searches), plan
-    assert not any(line.startswith("SCAN p") for line in plan), plan
+    assert not any(line.startswith("SCAN p ") for line in plan), plan
 
 
 def test_the_picture_of_the_manual_is_there() -> None:
