@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,18 +15,36 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
-def complete_sequences(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """For the shell: ids of sequences."""
-    from drip.cli import completion
-
-    return completion.complete_sequences(context, param, incomplete)
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-def complete_steps(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """For the shell: keys of the steps of the sequence before."""
-    from drip.cli import completion
+def _completer(kind: str) -> Completer:
+    """What is offered after Tab; its module loads then."""
 
-    return completion.complete_steps(context, param, incomplete)
+    def complete(context: click.Context, param: click.Parameter, begins: str) -> list[CompletionItem]:
+        from drip.cli import completing
+
+        offered = {
+            "sequence": lambda: completing.sequences(context),
+            "step": lambda: completing.steps(context),
+            "address": lambda: completing.addresses(context, begins),
+            "topic": completing.topics,
+        }[kind]()
+        return [CompletionItem(name) for name in offered if name.lower().startswith(begins.lower())]
+
+    return complete
+
+
+def _path_completer(kind: str) -> Completer:
+    return lambda context, param, begins: [CompletionItem(begins, type=kind)]
+
+
+complete_sequences = _completer("sequence")
+complete_steps = _completer("step")
+complete_addresses = _completer("address")
+complete_topics = _completer("topic")
+complete_files = _path_completer("file")
+complete_folders = _path_completer("dir")
 
 
 def sequence_named(metavar: str = "SEQ", *, required: bool = True) -> Callable[[F], F]:
@@ -42,7 +58,14 @@ def step_named(metavar: str = "STEP", *, required: bool = True) -> Callable[[F],
 
 
 sequence_argument = sequence_named()
-email_argument = click.argument("email", metavar="EMAIL")
+email_argument = click.argument("email", metavar="EMAIL", shell_complete=complete_addresses)
+person_option = click.option(
+    "--as",
+    "person",
+    metavar="EMAIL",
+    help="With that person's name and variables.",
+    shell_complete=complete_addresses,
+)
 
 
 class _Parsed(click.ParamType[Any]):

@@ -1,95 +1,37 @@
-"""Shell completion: the script for a shell, and the names of sequences and steps to complete. Changes nothing."""
+"""`completion`: the script that lets a shell complete drip's commands, options and names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+import os
 
 import click
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
-    from drip.cli.invocation import Invocation
-
 SHELLS = ("bash", "zsh", "fish")
-VARIABLE = "_DRIP_COMPLETE"
-"""What the script asks drip with."""
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(SHELLS))
-@click.pass_context
-def completion_command(context: click.Context, shell: str) -> None:
-    """Print what makes a shell complete drip.
+@click.argument("shell", metavar="[bash|zsh|fish]", type=click.Choice(SHELLS), required=False)
+def completion_command(shell: str | None) -> None:
+    """Print the completion script of a shell.
 
-    Commands, options, the ids of sequences and the keys of steps are completed then. Put it into the start-up file
-    of your shell.
+    Then Tab completes commands and options, ids of sequences and steps, and addresses. Without a name it is the shell
+    that SHELL says. For bash (4.4 or newer) and zsh a line in ~/.bashrc or ~/.zshrc, for fish a file:
 
     \b
     Example:
-      drip completion bash >> ~/.bashrc
-      drip completion zsh >> ~/.zshrc
+      eval "$(drip completion bash)"
+      eval "$(drip completion zsh)"
       drip completion fish > ~/.config/fish/completions/drip.fish
     """
     from click.shell_completion import get_completion_class
 
-    kind = get_completion_class(shell)
-    assert kind is not None
-    # Not `source()`: bash's would start a bash to look at its version.
-    script = kind(context.find_root().command, {}, "drip", VARIABLE)
-    click.echo(script.source_template % script.source_vars())
+    from drip.cli.main import drip
+    from drip.cli.output import line
+    from drip.errors import Invalid
 
-
-def complete_sequences(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The ids of sequences that begin so."""
-    return _items(lambda: _sequences(_invocation(context)), incomplete)
-
-
-def complete_steps(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The keys of the steps of the sequence that was named before."""
-    slug = context.params.get("sequence")
-    return _items(lambda: _steps(_invocation(context), slug) if isinstance(slug, str) else [], incomplete)
-
-
-def _items(names: Callable[[], Iterable[str]], incomplete: str) -> list[CompletionItem]:
-    """Empty where there is no project, or none that can be read: somebody is typing, and wants no error."""
-    from click.shell_completion import CompletionItem
-
-    from drip.errors import DripError
-
-    try:
-        return [CompletionItem(name) for name in sorted(names()) if name.startswith(incomplete)]
-    except (DripError, OSError):
-        return []
-
-
-def _invocation(context: click.Context) -> Invocation:
-    from pathlib import Path
-
-    from drip.cli.invocation import Invocation
-
-    given = context.find_root().params
-    folder, config = given.get("folder"), given.get("config")
-    return Invocation(Path(folder) if folder else None, Path(config) if config else None, verbose=False)
-
-
-def _sequences(invocation: Invocation) -> set[str]:
-    """Those of the files, by their names, and those that are applied."""
-    found = {path.stem for path in invocation.settings.sequences.glob("*.y*ml")}
-    store = invocation.project.store
-    if store.database.exists:
-        with store.connected():
-            found.update(store.sequences.slugs())
-    return found
-
-
-def _steps(invocation: Invocation, slug: str) -> list[str]:
-    store = invocation.project.store
-    if store.database.exists:
-        with store.connected():
-            stored = store.sequences.by_slug(slug)
-        if stored is not None:
-            return [step.key for step in stored.sequence.steps]
-    definitions = invocation.project.files().definitions
-    return [step.key for one in definitions if one.sequence.id == slug for step in one.sequence.steps]
+    wanted = shell or os.path.basename(os.environ.get("SHELL", ""))
+    if wanted not in SHELLS:
+        raise Invalid("which shell?", "name one of bash, zsh, fish: `drip completion bash`")
+    kind = get_completion_class(wanted)
+    assert kind is not None  # click knows these three
+    line(kind(drip, {}, "drip", "_DRIP_COMPLETE").source().rstrip("\n"))

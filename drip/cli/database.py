@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from drip.cli.arguments import json_option
+from drip.cli.arguments import complete_files, json_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 
@@ -72,7 +72,7 @@ def check_database(invocation: Invocation, context: click.Context, as_json: bool
 
 
 @db_command.command("backup")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=complete_files)
 @pass_invocation
 def backup_database(invocation: Invocation, file: str) -> None:
     """Copy the database while it is in use.

@@ -7,13 +7,19 @@ from pathlib import Path
 
 import click
 
-from drip.cli.arguments import json_option, sequence_argument
+from drip.cli.arguments import complete_folders, json_option, sequence_argument
 from drip.cli.invocation import Invocation, pass_invocation
 
 
 @click.command("export")
 @sequence_argument
-@click.option("--templates", "folder", metavar="DIR", help="Also write the templates and layouts it uses there.")
+@click.option(
+    "--templates",
+    "folder",
+    metavar="DIR",
+    help="Also write the templates and layouts it uses there.",
+    shell_complete=complete_folders,
+)
 @json_option
 @pass_invocation
 def export_command(invocation: Invocation, sequence: str, folder: str | None, as_json: bool) -> None:

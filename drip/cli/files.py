@@ -7,14 +7,19 @@ from pathlib import Path
 
 import click
 
-from drip.cli.arguments import json_option
+from drip.cli.arguments import complete_files, complete_folders, json_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 
 @click.command("init")
-@click.argument("folder", metavar="[DIR]", default=".")
+@click.argument("folder", metavar="[DIR]", default=".", shell_complete=complete_folders)
 @click.option("--from-api", "url", metavar="URL", help="Bring the sequences and templates of that server.")
-@click.option("--key-file", metavar="FILE", help="Where its API key is; default: the variable DRIP_API_KEY.")
+@click.option(
+    "--key-file",
+    metavar="FILE",
+    help="Where its API key is; default: the variable DRIP_API_KEY.",
+    shell_complete=complete_files,
+)
 @pass_invocation
 def init_command(invocation: Invocation, folder: str, url: str | None, key_file: str | None) -> None:
     """Make a new project.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import json_option
+from drip.cli.arguments import complete_topics, json_option
 from drip.errors import NotFound
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ WIDEST = 100
 
 
 @click.command("guide")
-@click.argument("topics", metavar="[TOPIC]", nargs=-1)
+@click.argument("topics", metavar="[TOPIC]", nargs=-1, shell_complete=complete_topics)
 @click.option("--search", "-s", "words", metavar="WORDS", help="Show where all pages speak of these words.")
 @json_option
 def guide_command(topics: tuple[str, ...], words: str | None, as_json: bool) -> None:

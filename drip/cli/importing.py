@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from drip.cli.arguments import json_option, sequence_argument
+from drip.cli.arguments import complete_files, json_option, sequence_argument
 from drip.cli.invocation import Invocation, pass_invocation
 from drip.errors import Invalid
 
@@ -29,7 +29,7 @@ SHOWN = 20
 
 @click.command("import")
 @sequence_argument
-@click.argument("file", metavar="FILE.csv")
+@click.argument("file", metavar="FILE.csv", shell_complete=complete_files)
 @click.option("--dry-run", is_flag=True, help="Say what would become of each row; change nothing.")
 @json_option
 @click.pass_context

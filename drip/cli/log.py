@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import DURATION, complete_sequences, json_option, known_address
+from drip.cli.arguments import DURATION, complete_addresses, complete_sequences, json_option, known_address
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LOOK_EVERY = 1.0
 @click.command("log")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now.")
 @click.option("--sequence", metavar="SEQ", shell_complete=complete_sequences, help="Only of that sequence.")
-@click.option("--email", metavar="EMAIL", help="Only of that person.")
+@click.option("--email", metavar="EMAIL", help="Only of that person.", shell_complete=complete_addresses)
 @click.option("--since", type=DURATION, metavar="1d", help="Only what is not older.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help=f"The newest N; {SHOWN} without it.")
 @json_option

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from drip import __version__
 from drip.errors import DripError, Invalid, Unavailable
@@ -75,7 +76,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "webhooks": ("webhooks", "Look after webhooks: endpoints, and what was posted."),
         "db": ("database", "Migrate, check and back up the database."),
         "guide": ("guide", "Read the manual in the terminal."),
-        "completion": ("completion", "Print what makes a shell complete drip."),
+        "completion": ("completion", "Print the completion script of a shell."),
     },
 }
 """Heading -> command -> (module in this package, the first line of its help)."""
@@ -102,7 +103,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, with the nearest name for one that does not exist."""
-        if args[0] in COMMANDS or args[0].startswith("-"):
+        if args[0] in COMMANDS or args[0].startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         near = get_close_matches(args[0], COMMANDS, n=1)
         raise Invalid(
@@ -114,6 +115,11 @@ class Commands(click.Group):
         for heading, commands in HEADINGS.items():
             with formatter.section(heading):
                 formatter.write_dl([(name, help_line) for name, (_, help_line) in commands.items()], col_max=14)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Options, and commands without importing one."""
+        found = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a reader that has gone is told apart here, as click would call it a failure."""
@@ -181,9 +187,22 @@ def _say(message: str, hint: str | None) -> None:
     complain(message, hint)
 
 
+def _folders(context: click.Context, param: click.Parameter, begins: str) -> list[CompletionItem]:
+    return [CompletionItem(begins, type="dir")]
+
+
+def _files(context: click.Context, param: click.Parameter, begins: str) -> list[CompletionItem]:
+    return [CompletionItem(begins, type="file")]
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("-C", "folder", metavar="DIR", help="Work as if started in that folder.")
-@click.option("--config", metavar="FILE", help="The drip.yaml to use, instead of looking for one.")
+@click.option("-C", "folder", metavar="DIR", help="Work as if started in that folder.", shell_complete=_folders)
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="The drip.yaml to use, instead of looking for one.",
+    shell_complete=_files,
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 @click.version_option(__version__, message="drip %(version)s")
 @click.pass_context

@@ -11,6 +11,7 @@ import click
 from drip.cli.arguments import (
     MOMENT,
     VARIABLE,
+    complete_addresses,
     email_argument,
     json_option,
     known_address,
@@ -171,7 +172,7 @@ def set_command(
 
 @click.command("retry")
 @sequence_named("[SEQ]", required=False)
-@click.argument("email", metavar="[EMAIL]", required=False)
+@click.argument("email", metavar="[EMAIL]", required=False, shell_complete=complete_addresses)
 @json_option
 @pass_invocation
 def retry_command(invocation: Invocation, sequence: str | None, email: str | None, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import json_option, sequence_argument, step_named, variables_option
+from drip.cli.arguments import json_option, person_option, sequence_argument, step_named, variables_option
 from drip.cli.invocation import Invocation, pass_invocation
 from drip.errors import Invalid
 
@@ -20,7 +20,7 @@ VIEWS = ("html", "text", "eml", "open")
 @click.command("preview")
 @sequence_argument
 @step_named("[STEP]", required=False)
-@click.option("--as", "person", metavar="EMAIL", help="With that person's name and variables.")
+@person_option
 @variables_option("A variable to try; K:=JSON for other than text.")
 @click.option("--html", "view", flag_value="html", help="The HTML part.")
 @click.option("--text", "view", flag_value="text", help="The text part.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import email_argument, json_option, known_address, new_address, yes_option
+from drip.cli.arguments import complete_files, email_argument, json_option, known_address, new_address, yes_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def remove_suppressed(invocation: Invocation, email: str, yes: bool) -> None:
 
 
 @suppress_command.command("import")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=complete_files)
 @click.option("--reason", type=click.Choice(REASONS), help="For rows that give none; default: manual.")
 @json_option
 @click.pass_context

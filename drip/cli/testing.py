@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import complete_sequences, json_option
+from drip.cli.arguments import complete_files, complete_sequences, json_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ LONGEST_LEFT = 60
 
 @click.command("test")
 @click.argument("sequences", metavar="[SEQ]...", nargs=-1, shell_complete=complete_sequences)
-@click.option("--junit", metavar="FILE", help="Also write a JUnit report, for CI.")
+@click.option("--junit", metavar="FILE", help="Also write a JUnit report, for CI.", shell_complete=complete_files)
 @json_option
 @click.pass_context
 @pass_invocation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import json_option, new_address, sequence_argument, step_named, variables_option
+from drip.cli.arguments import json_option, new_address, person_option, sequence_argument, step_named, variables_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @sequence_argument
 @step_named()
 @click.option("--to", "address", metavar="EMAIL", required=True, help="Who gets it: you.")
-@click.option("--as", "person", metavar="EMAIL", help="With that person's name and variables.")
+@person_option
 @variables_option("A variable to try; K:=JSON for other than text.")
 @click.option("--even-suppressed", is_flag=True, help="Also to an address that is suppressed.")
 @json_option
