@@ -1,6 +1,6 @@
 """Looks at one template source and reports what is wrong with it at its place in the file.
 
-What a template may say is decided in `drip.render.lint`; here are only the warnings about what a mail should be, and
+What a template may say is decided in `drip.render.lint`, what a mail should be in `drip.files.mail_warnings`; here is
 the way from a place in a source to a place in a file.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from drip.errors import Severity
 from drip.files.document import Document
+from drip.files.mail_warnings import TAG, mail_warnings
 from drip.files.tree import Scalar, place_of
 
 if TYPE_CHECKING:
@@ -20,15 +21,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["html", "markdown", "text", "subject", "layout"]
 
-CLIPPED = 102 * 1024
-"""Octets of HTML beyond which Gmail hides the rest of a message, its unsubscribe link with it."""
 LARGEST_SOURCE = 512 * 1024
 """Octets of one content; as much as one that is rendered may have."""
-LONG_SUBJECT = 78
-"""Characters that fit into one header line (RFC 5322, section 2.1.1)."""
-
-_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_ALT = re.compile(r"""\balt\s*=\s*["']?\s*[^\s"'>]""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +60,7 @@ def inspect(
         spot = place(finding.line, finding.column)
         document.report(spot, where, finding.message, finding.hint, finding.severity)
     if not any(finding.severity is Severity.ERROR for finding in inspection.findings):
-        for offset, message, hint in _mail_warnings(source, kind):
+        for offset, message, hint in mail_warnings(source, kind):
             document.warn(place(*place_of(source, offset)), where, message, hint)
     return Inspected(inspection.variables, inspection.includes)
 
@@ -74,7 +68,7 @@ def inspect(
 def use_of(source: str, name: str) -> tuple[int, int]:
     """Line and column, from 1, where a tag of a source first reads a variable."""
     word = re.compile(rf"\b{re.escape(name)}\b")
-    for tag in _TAG.finditer(source):
+    for tag in TAG.finditer(source):
         if (found := word.search(tag[0])) is not None:
             return place_of(source, tag.start() + found.start())
     return 1, 1
@@ -93,42 +87,3 @@ def _inspect(source: str, kind: Kind) -> Inspection:
     except ValueError as error:
         message = f"the template can't be compiled: {error}"
         return Inspection((Finding(1, 1, Severity.ERROR, message, None),), frozenset(), frozenset())
-
-
-def _mail_warnings(source: str, kind: Kind) -> list[tuple[int, str, str | None]]:
-    """Offset, message and hint of what readers or mail programs will not like."""
-    found: list[tuple[int, str, str | None]] = []
-    if kind == "subject" and (length := len(_TAG.sub("", source).strip())) > LONG_SUBJECT:
-        found.append((0, f"the subject has {length} characters, more than {LONG_SUBJECT}", "mail programs cut it"))
-    if kind in ("html", "markdown") and (size := len(source.encode())) > CLIPPED:
-        hint = "Gmail clips what is over 102 KB, and hides the unsubscribe link"
-        found.append((0, f"the body has {size // 1024} KB, more than 102", hint))
-    if kind == "html" and not has_text(source):
-        hint = "add words, an alt text, or a text part of its own"
-        found.append((0, "the HTML has no words, so the text part would be empty", hint))
-    return found
-
-
-def has_text(html: str) -> bool:
-    """Whether anything in an HTML source can be read as text: words, a `{{ … }}`, or the alt of an image."""
-    if _ALT.search(html):
-        return True
-    position = 0
-    while (opened := html.find("<", position)) >= 0:
-        if html[position:opened].strip():
-            return True
-        position = _behind(html, opened)
-        if position == 0:
-            return False
-    return bool(html[position:].strip())
-
-
-def _behind(html: str, opened: int) -> int:
-    """The position behind a tag, or behind all of an element that shows nothing; 0 when it never ends."""
-    start = html[opened : opened + 8].lower()
-    if start.startswith("<!--"):
-        end = html.find("-->", opened)
-        return end + 3 if end >= 0 else 0
-    hidden = next((name for name in ("style", "script", "title") if start.startswith(f"<{name}")), None)
-    ends = html.find(f"</{hidden}", opened) if hidden else opened
-    return html.find(">", ends) + 1 if ends >= 0 else 0

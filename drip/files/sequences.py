@@ -102,11 +102,14 @@ class _Loading:
         )
 
     def _check_settings(self) -> None:
+        document = Document(self.settings.path.name)
         if self.settings.base_url is None:
-            document = Document(self.settings.path.name)
             hint = "write base_url: https://mail.example.com; without it no mail has an unsubscribe link"
             document.warn(WHOLE_FILE, "base_url", "it is missing", hint)
-            self.problems.extend(document.problems)
+        if not (self.settings.postal_address or "").strip():
+            hint = "write postal_address: with your street and city; many laws want it in the footer"
+            document.warn(WHOLE_FILE, "postal_address", "it is missing", hint)
+        self.problems.extend(document.problems)
 
     def _files(self) -> dict[str, Path]:
         """The sequence files by id; those whose name is no id are reported."""

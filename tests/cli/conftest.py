@@ -13,7 +13,10 @@ from drip.cli.main import drip
 from drip.project import Project, open_project
 from tests.databases import ON_POSTGRES, url_at
 
-CONFIG = "from: Ada <ada@example.com>\nbase_url: https://mail.example.com\ntimezone: Europe/Madrid\n"
+CONFIG = (
+    "from: Ada <ada@example.com>\nbase_url: https://mail.example.com\n"
+    "postal_address: 1 Example Street\ntimezone: Europe/Madrid\n"
+)
 WELCOME = """\
 name: Welcome
 status: active

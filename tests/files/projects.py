@@ -10,7 +10,7 @@ from drip.errors import FilesInvalid, Problem, Severity
 from drip.files.config import load_settings
 from drip.files.sequences import ProjectFiles, load_project_files
 
-CONFIG = "from: Ana <ana@example.com>\nbase_url: https://mail.example.com\n"
+CONFIG = "from: Ana <ana@example.com>\nbase_url: https://mail.example.com\npostal_address: 1 Example Street\n"
 
 
 def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:

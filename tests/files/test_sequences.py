@@ -264,6 +264,20 @@ WARNINGS = [
     ("long subject", step("subject: " + "x" * 79, "body: b"), "4:12", "the subject has 79 characters"),
     ("large body", step("subject: s", "html: |", "  <p>" + "x" * 104_500 + "</p>"), "6:5", "the body has 102 KB"),
     ("only an image", step("subject: s", "html: <img src='https://a.b/c.png'>"), "5:9", "the HTML has no words"),
+    ("an image and its alt", step("subject: s", "html: <img src='https://a.b/c.png' alt='Spring sale'>"), "5:9",
+     "it has images and hardly any words"),
+    ("images and a button", step("subject: s", "body: |", "  Hi!", "", "  ![Sale](https://a.b/c.png)", "  [Buy](https://a.b)"),
+     "8:5", "it has images and hardly any words"),
+    ("capitals", step("subject: LAST CHANCE TODAY", "body: b"), "4:12", "all in capitals"),
+    ("capitals around a variable", step("subject: 'BUY {{ name }} NOW AND HERE'", "body: b"),
+     "4:13", "all in capitals"),
+    ("two exclamation marks", step("subject: 'Now!! Or never'", "body: b"), "4:16", "too many exclamation marks"),
+    ("three exclamation marks", step("subject: 'A! B! C!'", "body: b"), "4:14", "too many exclamation marks"),
+    ("a shortened link", step("subject: s", "body: |", "  a", "  [x](https://bit.ly/3x)"),
+     "7:9", "goes through bit.ly"),
+    ("a shortened link in html", step("subject: s", "html: <p>a <a href='https://www.tinyurl.com/x'>b</a></p>"),
+     "5:23", "goes through tinyurl.com"),
+    ("a shortened link in text", step("subject: s", "text: see https://t.co/x"), "5:13", "goes through t.co"),
     ("link without https", step("subject: s", "body: |", "  hello", "  [x](http://a.b)"), "7:9", "not encrypted"),
     ("a sender of another domain", "from: a@other.org\n" + BODY, "1:7", "the domain other.org is not authorised"),
     ("a step's sender", step("subject: s", "body: b", "from: a@other.org"), "6:9", "other.org is not authorised"),
@@ -287,7 +301,12 @@ QUIET = [
     ("timezone is read by the schedule", "variables: {timezone: {}}\n" + BODY),
     ("set within", "variables: {a: {}}\n" + step("subject: '{{ a }}'", "body: '{% set b = 1 %}{{ b }}'")),
     ("a subject that a variable makes long", step("subject: '" + "{{ name }} " * 30 + "'", "body: b")),
-    ("an image with alt", step("subject: s", "html: <img src='https://a.b/c.png' alt='Hello'>")),
+    ("an image with words", step(
+        "subject: s", "html: <p>One two three four five six seven eight nine ten.<img src='https://a.b/c.png'></p>")),
+    ("an image beside a variable", step("subject: s", "html: <p>{{ text }}</p><img src='https://a.b/c.png' alt='x'>")),
+    ("an abbreviation", step("subject: NASA, FAQ", "body: b")),
+    ("one exclamation mark, and Spanish has two", step("subject: '¡Hola, {{ name }}!'", "body: b")),
+    ("a host that ends like a shortener", step("subject: s", "body: 'https://orbit.ly/x and https://t.co.uk/'")),
     ("html that is a variable", step("subject: s", "html: <p>{{ text }}</p>")),
     ("102 KB", step("subject: s", "html: |", "  <p>" + "x" * 100_000 + "</p>")),
 ]  # fmt: skip
@@ -298,11 +317,13 @@ def test_nothing_to_say(tmp_path: Path, content: str) -> None:
     assert [str(problem) for problem in load(write(tmp_path, {X: content})).problems] == []
 
 
-def test_no_base_url_is_said_once(tmp_path: Path) -> None:
+def test_no_base_url_and_no_postal_address_are_said_once(tmp_path: Path) -> None:
     files = {"drip.yaml": "from: a@example.com\n", X: BODY, "sequences/y.yaml": BODY}
     assert [str(problem) for problem in problems(write(tmp_path, files))] == [
         "drip.yaml:1:1: warning: base_url: it is missing (write base_url: https://mail.example.com; "
-        "without it no mail has an unsubscribe link)"
+        "without it no mail has an unsubscribe link)",
+        "drip.yaml:1:1: warning: postal_address: it is missing (write postal_address: with your street and city; "
+        "many laws want it in the footer)",
     ]
 
 

@@ -23,6 +23,7 @@ from tests.lab import START
 CONFIG = """\
 from: Ada <ada@example.com>
 base_url: https://mail.example.com
+postal_address: 1 Example Street
 timezone: Europe/Madrid
 transport: outbox
 """
