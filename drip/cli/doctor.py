@@ -50,8 +50,10 @@ def doctor_command(
     from drip.cli.output import write_json
     from drip.core.checkup import Level
 
+    to = new_address(address) if address else None
+    _require_address(resolver)
     checks = []
-    for check in _examine(invocation, resolver, selector, new_address(address) if address else None, send=send):
+    for check in _examine(invocation, resolver, selector, to, send=send):
         checks.append(check)
         if not as_json:
             _show(check)
@@ -62,6 +64,18 @@ def doctor_command(
         _conclude(counts)
     if counts[Level.FAILURE]:
         context.exit(1)
+
+
+def _require_address(server: tuple[str, int] | None) -> None:
+    import ipaddress
+
+    from drip.errors import Invalid
+
+    try:
+        ipaddress.ip_address(server[0] if server else "::1")
+    except ValueError:
+        assert server is not None
+        raise Invalid(f"--resolver: {server[0]!r} is no IP address", "as in --resolver 1.1.1.1:53") from None
 
 
 def _examine(

@@ -239,3 +239,8 @@ def test_a_short_secret(cli: Cli, dns: DnsServer, monkeypatch: pytest.MonkeyPatc
 def test_an_outbox_that_can_not_be_written(cli: Cli, dns: DnsServer) -> None:
     cli.write("outbox", "a file, where a folder should be")
     assert checks(cli, dns, code=1)["transport"][0]["status"] == "failure"
+
+
+@pytest.mark.parametrize("wrong", [["--resolver", "one.one:53"], ["--resolver", "x"], ["--to", "nobody"]])
+def test_what_is_asked_wrongly(cli: Cli, wrong: list[str]) -> None:
+    assert cli("doctor", *wrong, code=2).stdout == ""
