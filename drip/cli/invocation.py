@@ -43,7 +43,9 @@ class Invocation:
         from drip.project import open_project
 
         if self.folder is not None and not self.folder.is_dir():
-            raise Invalid(f"-C: there is no folder {str(self.folder)!r}")
+            raise Invalid(
+                f"-C: there is no folder {str(self.folder)!r}", f"`drip init {self.folder}` makes a project there"
+            )
         return open_project(self.folder, None if self.config is None else self.path(str(self.config)))
 
     @property

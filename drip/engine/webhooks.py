@@ -13,7 +13,7 @@ from drip.core.settings import Settings
 from drip.core.webhooks import OLD_SECRET_LIVES, PostState, check_secret, new_secret
 from drip.engine.ports import Store
 from drip.engine.records import Endpoint, Key, WebhookDelivery
-from drip.errors import FieldInvalid, NotFound, Refused
+from drip.errors import FieldInvalid, Invalid, NotFound, Refused
 
 LONGEST_URL = 2000
 
@@ -115,7 +115,7 @@ def find_endpoint(store: Store, name: str | None) -> Endpoint:
         raise Refused("several_endpoints", "there are several endpoints", "name one by its id: `drip webhooks list`")
     if not endpoints:
         hint = "add `webhooks:` to drip.yaml, or `drip keys create NAME --webhook-url URL`"
-        raise NotFound("endpoint", name or "", hint=hint)
+        raise Invalid("there is no endpoint", hint) if name is None else NotFound("endpoint", name, hint=hint)
     raise NotFound("endpoint", name or "", [endpoint.url for endpoint in endpoints])
 
 

@@ -80,3 +80,53 @@ def test_python_m_drip_is_the_same() -> None:
         assert (done.stdout, done.stderr) == (f"drip {__version__}\n", "")
         done = subprocess.run([*program, "--help"], capture_output=True, text=True, check=True)
         assert done.stdout.startswith("Usage: drip ")
+
+
+def _arguments(path: tuple[str, ...]) -> list[click.Argument]:
+    command: click.Command | None = drip
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(drip), name)
+    assert command is not None
+    return [param for param in command.params if isinstance(param, click.Argument)]
+
+
+LEAVES = [
+    path for path in _commands() if not any(other[: len(path)] == path and other != path for other in _commands())
+]
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_a_call_that_is_wrong_is_answered_with_how_it_is_right(empty: Cli, path: tuple[str, ...]) -> None:
+    wrong = [["--hlep"], ["--no-such-option-at-all"]]
+    arguments = _arguments(path)
+    if any(argument.required for argument in arguments):
+        wrong.append([])
+    if all(argument.nargs == 1 for argument in arguments):
+        wrong.append(["1"] * (len(arguments) + 1))
+    for words in wrong:
+        said = empty(*path, *words, code=2)
+        assert said.stdout == ""
+        first, second = said.stderr.splitlines()
+        assert first.startswith("drip: ")
+        assert f"`drip {' '.join(path)} -h` says how it is used" in second
+        if words == ["--hlep"]:
+            assert "--help" in first
+        if "Missing argument" in first or "unexpected" in first:
+            assert all(argument.make_metavar(click.Context(drip)).strip("[]") in second for argument in arguments)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["pause", "welcome", "nobody@example.org"], "`drip subscribers SEQ` lists who is in a sequence"),
+        (["suppress", "remove", "nobody@example.org"], "`drip suppress list` lists them"),
+        (["webhooks", "test"], "add `webhooks:` to drip.yaml"),
+        (["db", "chek"], "Did you mean 'check'?"),
+        (["-C", "nowhere", "list"], "`drip init nowhere` makes a project there"),
+    ],
+)
+def test_what_does_not_exist_leads_on(cli: Cli, words: list[str], hint: str) -> None:
+    said = cli(*words, code=2).stderr
+    assert hint in said
+    assert "''" not in said
