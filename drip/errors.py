@@ -9,6 +9,7 @@
     ├── RenderFailed         a template could not be rendered for one person
     └── Unavailable          a server or database can't be used now; the same call may succeed later
         └── DatabaseUnavailable
+            └── DatabaseEmpty
 
 The command line maps them to exit codes in one place (`drip/cli/main.py`).
 """
@@ -128,6 +129,10 @@ class Unavailable(DripError):
 
 class DatabaseUnavailable(Unavailable):
     """The database is missing, locked, full, newer than this program, or its server does not answer."""
+
+
+class DatabaseEmpty(DatabaseUnavailable):
+    """There is no database yet, or nothing in it."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -17,7 +17,7 @@ from drip.core.delivery import OutcomeKind
 from drip.core.plain import count
 from drip.core.settings import Security, Settings, TransportKind
 from drip.engine.compose import envelope_sender
-from drip.errors import DatabaseUnavailable, Severity
+from drip.errors import DatabaseEmpty, DatabaseUnavailable, Severity
 from drip.project import Project
 from drip.store.invariants import violations
 from drip.store.migrate import SCHEMA_VERSION
@@ -66,6 +66,9 @@ def examine_database(project: Project) -> Iterator[Check]:
             damage = violations(witness) if version == SCHEMA_VERSION else []
             torn = [] if version == SCHEMA_VERSION else witness.damage(100)
             sent = version == SCHEMA_VERSION and witness.value("SELECT 1 FROM delivery LIMIT 1") is not None
+    except DatabaseEmpty as error:
+        yield warning("database", error.message, error.hint or "`drip apply` makes it")
+        return
     except DatabaseUnavailable as error:
         yield failure("database", error.message, error.hint or "look at `database` in drip.yaml")
         return

@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 
 from drip.core.moments import floor_to_millisecond
-from drip.errors import DatabaseUnavailable, DripError
+from drip.errors import DatabaseEmpty, DatabaseUnavailable, DripError
 from drip.store.database import Cursor, Database, GivenUp, T, Turn
 from drip.store.postgres_errors import unavailable
 from drip.store.postgres_link import Connection, Server, is_alive
@@ -110,7 +110,7 @@ class PostgresDatabase(Database):
         witness = PostgresDatabase(self._url, read_only=True)
         with witness.connected():
             if witness.schema_version() == 0:
-                raise DatabaseUnavailable("there is nothing in the database yet", "`drip apply` makes the tables")
+                raise DatabaseEmpty("there is nothing in the database yet", "`drip apply` makes the tables")
             yield witness
 
     @contextmanager

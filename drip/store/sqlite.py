@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from drip.errors import DatabaseUnavailable
+from drip.errors import DatabaseEmpty, DatabaseUnavailable
 from drip.store.database import Cursor, Database, GivenUp, T, Turn
 from drip.store.driverless import peewee
 
@@ -94,7 +94,7 @@ class SqliteDatabase(Database):
     @contextmanager
     def read_only(self) -> Iterator[Database]:
         if self.path is None or not self.path.exists():
-            raise DatabaseUnavailable("there is no database yet", "`drip apply` makes it")
+            raise DatabaseEmpty("there is no database yet", "`drip apply` makes it")
         # A reader of a WAL database makes -wal and -shm files and leaves them. Without a -wal nobody is writing, and
         # the file can be taken as it is (https://www.sqlite.org/uri.html#uriimmutable).
         quiet = not self.path.with_name(self.path.name + "-wal").exists()

@@ -18,6 +18,7 @@ import pytest
 from drip.cli import examination
 from drip.core.checkup import Level
 from tests.cli.conftest import CONFIG, Cli
+from tests.databases import new_postgres
 from tests.dns_server import DnsServer
 from tests.smtp_server import Authority, Features, SmtpServer
 
@@ -244,3 +245,14 @@ def test_an_outbox_that_can_not_be_written(cli: Cli, dns: DnsServer) -> None:
 @pytest.mark.parametrize("wrong", [["--resolver", "one.one:53"], ["--resolver", "x"], ["--to", "nobody"]])
 def test_what_is_asked_wrongly(cli: Cli, wrong: list[str]) -> None:
     assert cli("doctor", *wrong, code=2).stdout == ""
+
+
+def test_a_server_without_tables_and_one_with(files: Cli, dns: DnsServer) -> None:
+    url = new_postgres(None)
+    files.write("drip.yaml", CONFIG + f"database: {url}\n")
+    (check,) = checks(files, dns)["database"]
+    assert (check["status"], check["cure"]) == ("warning", "`drip apply` makes the tables")
+    files("apply")
+    found = checks(files, dns)
+    assert found["database"][0]["status"] == "ok"
+    assert not {"sqlite", "disk", "backups"} & set(found)
