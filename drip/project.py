@@ -11,12 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drip.core.moments import floor_to_millisecond
+from drip.core.moments import floor_to_millisecond, to_milliseconds
 from drip.core.settings import Settings, TransportKind
 from drip.files.config import find_config, load_settings
-from drip.store.database import open_url
-from drip.store.processes import LocalProcesses
-from drip.store.store import Store
 
 if TYPE_CHECKING:
     from drip.engine.ledger import Fact
@@ -30,7 +27,9 @@ if TYPE_CHECKING:
     from drip.inbound.sources import Source
     from drip.inbound.taking import Taker
     from drip.notify.courier import Courier, Poster
+    from drip.store.glance import Quiet
     from drip.store.highwater import HighWaterMark
+    from drip.store.store import Store
 
 
 def system_clock() -> datetime:
@@ -47,7 +46,19 @@ class Project:
     @cached_property
     def store(self) -> Store:
         """The database; not opened yet, see `opened`."""
+        from drip.store.database import open_url
+        from drip.store.store import Store
+
         return Store(open_url(self.settings.database), self.settings)
+
+    def quiet(self, now: datetime) -> Quiet | None:
+        """That a pass would find nothing to do; None when it might."""
+        from drip.store.glance import quiet
+
+        if self.settings.webhooks:
+            return None
+        noted = self.settings.transport is TransportKind.SMTP
+        return quiet(self.settings.database, to_milliseconds(now), noted=noted)
 
     @contextmanager
     def opened(self) -> Iterator[Store]:
@@ -116,6 +127,8 @@ class Project:
             answer: what the server would say; None is a server that takes everything.
         """
         from drip.engine.rehearsal import Rehearsal, accepted
+        from drip.store.database import open_url
+        from drip.store.store import Store
 
         store = Store(open_url("sqlite:///:memory:"))
         with store.opened():
@@ -126,6 +139,7 @@ class Project:
     ) -> Worker:
         """A worker on this project's database and transport; use it as a context manager."""
         from drip.engine.worker import Worker
+        from drip.store.processes import LocalProcesses
 
         # Files in an outbox may be written twice; what a server was given is gone.
         high_water = self.high_water if self.settings.transport is TransportKind.SMTP else None

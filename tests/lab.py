@@ -24,8 +24,9 @@ from drip.engine.people import find_subscription
 from drip.engine.plan import Incoming, Plan, make_plan
 from drip.engine.ports import Envelope
 from drip.engine.records import Worker as WorkerRow
+from drip.engine.report import Report
 from drip.engine.subscribe import Answered, Request, subscribe
-from drip.engine.worker import Report, Worker
+from drip.engine.worker import Worker
 from drip.store.database import Database
 from drip.store.processes import LocalProcesses
 from drip.store.sqlite import SqliteDatabase

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from drip.api.server import Server
     from drip.core.settings import Settings
     from drip.engine.ledger import Fact
+    from drip.engine.report import Report
     from drip.engine.reports import Taken
-    from drip.engine.worker import Report, Worker
+    from drip.engine.worker import Worker
     from drip.store.store import Store
 
 POSTING_SECONDS = 20.0
@@ -102,7 +104,17 @@ def _clock(invocation: Invocation, pretended: datetime | None) -> Callable[[], d
 
 def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetime], as_json: bool, crew: _Crew) -> int:
     from drip.cli.main import DONE, PARTLY, UNAVAILABLE
-    from drip.cli.output import complain, line, write_json
+    from drip.cli.output import complain
+
+    started = time.monotonic()
+    if (quiet := invocation.project.quiet(clock())) is not None:
+        from drip.core.moments import from_milliseconds
+        from drip.engine.report import Report
+
+        next_due = None if quiet.next_due is None else from_milliseconds(quiet.next_due)
+        report = Report(next_due_at=next_due, seconds=time.monotonic() - started)
+        _say(invocation, report, clock(), as_json)
+        return DONE
     from drip.cli.stopping import stopped_by_signals
 
     with invocation.opened() as store, _Teller(invocation) as teller:
@@ -120,14 +132,20 @@ def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetim
                 courier.finish(POSTING_SECONDS, given_up=lambda: worker.stopped)
         if count > 1:
             report.remaining_due, report.next_due_at = store.claims.count_due(clock()), store.claims.next_due()
-    if as_json:
-        write_json(report_object(report))
-    else:
-        line(summary(report, invocation, clock()))
+    _say(invocation, report, clock(), as_json)
     if report.trouble is not None:
         complain(*trouble(report, invocation.settings))
         return UNAVAILABLE
     return max(crew.code, PARTLY if report.counts["failed"] else DONE)
+
+
+def _say(invocation: Invocation, report: Report, now: datetime, as_json: bool) -> None:
+    from drip.cli.output import line, write_json
+
+    if as_json:
+        write_json(report_object(report))
+    else:
+        line(summary(report, invocation, now))
 
 
 def _in_a_crew(invocation: Invocation, pretended: datetime | None, tied: int, connections: int | None) -> int:

@@ -16,6 +16,12 @@ _LONGEST_LOCAL = 64
 # What is the same however it is looked at: nothing to normalise.
 _PLAIN = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
 
+# Lower case, no hyphen beside another, and no name with a meaning of its own: any such domain is one, as it is written.
+_PLAIN_DOMAIN = re.compile(
+    r"(?=.{4,200}$)(?:(?=[a-z0-9-]{1,63}\.)[a-z0-9]+(?:-[a-z0-9]+)*\.)+"
+    r"(?!(?:arpa|invalid|local|localhost|onion|test)$)[a-z]{2,63}"
+)
+
 # A name, quoted or not, then one address in angle brackets and nothing more.
 _NAMED = re.compile(r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"\s*|(?P<plain>[^<>]*))<(?P<email>[^<>]*)>', re.DOTALL)
 
@@ -50,8 +56,6 @@ def parse_email(text: str) -> str:
     Raises:
         ValueError: it is no address; the text says why.
     """
-    from email_validator import EmailNotValidError, validate_email  # 30 ms; not needed when nothing is due
-
     # The common case, at a tenth of the cost: most people share a few domains.
     local, _, domain = text.strip(" ").rpartition("@")
     if len(local) <= _LONGEST_LOCAL and _PLAIN.fullmatch(local) and (ascii_domain := _ascii_domain(domain)):
@@ -61,6 +65,8 @@ def parse_email(text: str) -> str:
     # No spelling is shorter than what it stands for, so a longer text need not be looked at (nor repeated in an error).
     if len(text.strip(" ")) > _LONGEST:
         raise ValueError(f"{text[:40]!r}… is not an email address: it is longer than {_LONGEST} octets")
+    from email_validator import EmailNotValidError, validate_email  # 30 ms; not needed when nothing is due
+
     try:
         valid = validate_email(text.strip(" "), check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
@@ -84,6 +90,8 @@ def known_email(text: str) -> str:
 @lru_cache(4096)
 def _ascii_domain(domain: str) -> str | None:
     """A domain as it is written, or None when it is none."""
+    if _PLAIN_DOMAIN.fullmatch(domain):
+        return domain
     from email_validator import EmailNotValidError, validate_email
 
     if len(domain) > _LONGEST or domain.startswith("["):

@@ -10,16 +10,8 @@ from drip.core.delivery import DeliveryState, Reason
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.records import Advance, Claim, Marked, Sending, Worker
 from drip.store.database import Database
+from drip.store.glance import DUE_SEQUENCES, WORKERS
 from drip.store.rows import load, marks, ms
-
-WORKERS = "SELECT id, machine, pid, birth, lease_until FROM worker WHERE ended_at IS NULL"
-
-# One look per active sequence into the index of the due, never over the due themselves.
-DUE_SEQUENCES = """
-    SELECT q.id, (SELECT MIN(s.next_send_at) FROM subscription s WHERE s.sequence_id = q.id
-        AND s.status = 'active' AND s.owner IS NULL AND s.next_send_at IS NOT NULL) AS first
-    FROM sequence q WHERE q.status = 'active'
-"""
 
 CLAIM = """
     WITH due AS MATERIALIZED (

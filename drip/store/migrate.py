@@ -7,9 +7,7 @@ from pathlib import Path
 
 from drip.errors import DatabaseUnavailable
 from drip.store.database import Database
-
-SCHEMA_VERSION = 4
-"""The number of the newest file in `migrations/`."""
+from drip.store.version import SCHEMA_VERSION as SCHEMA_VERSION
 
 _FOLDER = Path(__file__).parent / "migrations"
 

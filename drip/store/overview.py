@@ -10,8 +10,8 @@ from typing import Any
 from drip.core.address import email_key
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.subscription import CancelReason, Subscription, SubscriptionStatus
-from drip.store.claims import DUE_SEQUENCES
 from drip.store.database import EVERYTHING, Database
+from drip.store.glance import DUE_SEQUENCES
 from drip.store.rows import load, marks, moment
 
 _SUBSCRIPTION = """

@@ -15,11 +15,10 @@ from urllib.parse import quote
 from drip.errors import DatabaseEmpty, DatabaseUnavailable
 from drip.store.database import Cursor, Database, GivenUp, T, Turn
 from drip.store.driverless import peewee
+from drip.store.glance import FREE_SPACE_FLOOR
 
 BUSY_TIMEOUT = 30
 """Seconds that a writer waits for another."""
-FREE_SPACE_FLOOR = 64 * 1024 * 1024
-"""Octets of free disk below which nothing is claimed."""
 _STEPS_BETWEEN_LOOKS = 50_000
 """Of SQLite's virtual machine: about a millisecond."""
 

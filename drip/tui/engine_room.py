@@ -11,7 +11,8 @@ from drip.errors import DripError
 from drip.project import Project
 
 if TYPE_CHECKING:
-    from drip.engine.worker import Report, Worker
+    from drip.engine.report import Report
+    from drip.engine.worker import Worker
 
 INTERVAL = 5.0
 """Seconds between two passes."""

@@ -18,7 +18,8 @@ from drip.engine import worker as worker_module
 from drip.engine import writer as writer_module
 from drip.engine.ledger import Fact, Ledger
 from drip.engine.ports import Envelope
-from drip.engine.worker import Report, Worker
+from drip.engine.report import Report
+from drip.engine.worker import Worker
 from drip.errors import DatabaseUnavailable
 from drip.store import sqlite as sqlite_module
 from drip.store.invariants import violations
