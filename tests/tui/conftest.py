@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import shutil
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from tests.tui.room import CONFIG, NURTURE, WELCOME, Room
+from tests.tui.room import Room
+from tests.tui.scene import make_bare, make_busy, make_files, make_lively, make_room, make_unknown
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -27,59 +31,64 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each scene is made once, in a folder of its name; tests get copies."""
+    return tmp_path_factory.mktemp("scenes")
+
+
 @pytest.fixture
-def bare(tmp_path: Path) -> Room:
+def scene(scenes: Path, tmp_path: Path) -> Callable[[Callable[[Room], None]], Room]:
+    """A copy of what a function makes of an empty room."""
+
+    def copied(make: Callable[[Room], None]) -> Room:
+        made = Room(scenes / make.__name__ / "lab")
+        if not made.folder.exists():
+            make(made)
+            (made.folder / "now").write_text(made.now.isoformat())
+        room = Room(tmp_path / "lab")
+        shutil.copytree(made.folder, room.folder)
+        room.now = datetime.fromisoformat((room.folder / "now").read_text())
+        (room.folder / "now").unlink()
+        return room
+
+    return copied
+
+
+Scene = Callable[[Callable[[Room], None]], Room]
+
+
+@pytest.fixture
+def bare(scene: Scene) -> Room:
     """A drip.yaml and nothing else."""
-    room = Room(tmp_path / "lab")
-    room.write("drip.yaml", CONFIG)
-    return room
+    return scene(make_bare)
 
 
 @pytest.fixture
-def files(bare: Room) -> Room:
+def files(scene: Scene) -> Room:
     """Two sequence files; nothing is applied."""
-    bare.write("sequences/welcome.yaml", WELCOME)
-    bare.write("sequences/nurture.yaml", NURTURE)
-    return bare
+    return scene(make_files)
 
 
 @pytest.fixture
-def room(files: Room) -> Room:
+def room(scene: Scene) -> Room:
     """They, applied."""
-    files.apply()
-    return files
+    return scene(make_room)
 
 
 @pytest.fixture
-def lively(room: Room) -> Room:
+def lively(scene: Scene) -> Room:
     """People in every state but unknown."""
-    room.subscribe("ada@example.com", name="Ada", variables={"plan": "free", "timezone": "America/New_York"})
-    room.subscribe("grace@example.com", name="Grace")
-    room.tick()
-    room.move("2h")
-    for name in ("paul", "carl", "fay"):
-        room.subscribe(f"{name}@example.com", name=name.title())
-    room.sql("UPDATE subscription SET status = 'paused', paused_at = updated_at WHERE id = 3")
-    room.sql(
-        "UPDATE subscription SET status = 'cancelled', cancel_reason = 'manual', cancelled_at = updated_at,"
-        " next_step_id = NULL, next_send_at = NULL WHERE id = 4"
-    )
-    room.sql("UPDATE subscription SET status = 'failed', next_send_at = NULL WHERE id = 5")
-    room.sql(
-        "INSERT INTO delivery (subscription_id, step_id, state, reason, attempts, at, revision, code, answer)"
-        " SELECT id, next_step_id, 'failed', 'refused', 1, updated_at, 1, 554, '5.7.1 not wanted here'"
-        " FROM subscription WHERE id = 5"
-    )
-    room.subscribe("kate@example.com", name="Kate")
-    return room
+    return scene(make_lively)
 
 
 @pytest.fixture
-def unknown(lively: Room) -> Room:
-    """And one whose fate nobody knows: kate's first step."""
-    lively.sql("UPDATE subscription SET next_send_at = NULL WHERE id = 6")
-    lively.sql(
-        "INSERT INTO delivery (subscription_id, step_id, state, reason, attempts, claim, at, revision)"
-        " SELECT id, next_step_id, 'unknown', 'no_answer', 1, claim, updated_at, 1 FROM subscription WHERE id = 6"
-    )
-    return lively
+def unknown(scene: Scene) -> Room:
+    """And one whose fate nobody knows."""
+    return scene(make_unknown)
+
+
+@pytest.fixture
+def busy(scene: Scene) -> Room:
+    """A busy day."""
+    return scene(make_busy)

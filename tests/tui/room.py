@@ -146,14 +146,17 @@ class Driver:
     async def settle(self) -> None:
         """Wait until no thread is at work and every message is handled."""
         quiet = 0
-        while quiet < 3:
-            await self.pilot.pause()
+        while quiet < 2:
+            await self.pilot._wait_for_screen()
             busy = [worker for worker in self.app.workers if not worker.is_finished]
             for worker in busy:
                 with suppress(WorkerCancelled):
                     await worker.wait()
-            waiting = any(node.message_queue_size for node in (self.app, *self.app._registry))
-            quiet = 0 if busy or waiting else quiet + 1
+            if not busy and not any(node.message_queue_size for node in (self.app, *self.app._registry)):
+                quiet += 1
+                await self.pilot.pause()
+            else:
+                quiet = 0
 
     async def shows(self, words: str) -> bool:
         """Whether the screen says so before long: what the store answers may come a moment after the key."""
