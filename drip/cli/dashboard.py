@@ -27,7 +27,8 @@ def dashboard_command(invocation: Invocation, run: bool) -> None:
     from drip.cli.output import is_terminal, note
     from drip.errors import Invalid
 
-    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+    # Textual draws to stderr.
+    if not all(is_terminal(stream) for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise Invalid("the dashboard needs a terminal", "`drip status` and `drip list` print the same facts")
     # Textual takes a third of a second to import, and longer while the garbage of it is looked for.
     gc.disable()

@@ -103,6 +103,16 @@ class Board:
         )
         return _by_sequence(rows)
 
+    def overdue(self, sequence_id: int, now: datetime) -> int:
+        """How many active people of a sequence are due, whether it sends or not."""
+        return int(
+            self._database.value(
+                "SELECT COUNT(*) FROM subscription WHERE sequence_id = ? AND status = 'active' AND owner IS NULL"
+                " AND next_send_at IS NOT NULL AND next_send_at <= ?",
+                *(sequence_id, to_milliseconds(now)),
+            )
+        )
+
     def left(self, sequence_id: int) -> dict[int, int]:
         """How many were cancelled after each step, by its row id; 0 is before the first."""
         rows = self._database.rows(
@@ -146,6 +156,18 @@ class Board:
             *(wanted.sequence_id, key, key + "\U0010ffff", *params, limit),
         )
         return [_face(row) for row in rows]
+
+    def whereabouts(self, text: str, limit: int = 12) -> list[tuple[str, str, SubscriptionStatus]]:
+        """Where people stand whose address begins with a text: address, sequence, status; found by an index."""
+        key = text.casefold()
+        rows = self._database.rows(
+            "SELECT c.email, q.slug, s.status FROM (SELECT id, email, email_key FROM contact"
+            " WHERE email_key >= ? AND email_key < ? ORDER BY email_key LIMIT ?) c"
+            " JOIN subscription s ON s.contact_id = c.id AND s.replaced = 0"
+            " JOIN sequence q ON q.id = s.sequence_id ORDER BY c.email_key, q.slug LIMIT ?",
+            *(key, key + "\U0010ffff", limit, limit),
+        )
+        return [(email, slug, SubscriptionStatus(status)) for email, slug, status in rows]
 
     def look_for(self, wanted: Narrowed, text: str, below: int | None, limit: int = 100) -> Looked:
         """Go on with a search for a text anywhere in address or name, newest contacts first, one span of them.

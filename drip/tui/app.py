@@ -98,6 +98,12 @@ def _go_to() -> type[Provider]:
     return GoTo
 
 
+def _find_person() -> type[Provider]:
+    from drip.tui.commands import FindPerson
+
+    return FindPerson
+
+
 class Dashboard(App[None]):
     """`drip dashboard`."""
 
@@ -109,7 +115,7 @@ class Dashboard(App[None]):
         "files": _files,
     }
     DEFAULT_MODE = "home"
-    COMMANDS = App.COMMANDS | {_go_to}
+    COMMANDS = App.COMMANDS | {_go_to, _find_person}
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "place('home')", "Home", show=False, tooltip="Sequences, the state of the whole, the log"),

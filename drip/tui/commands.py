@@ -1,7 +1,8 @@
-"""The command palette: every action that has a key, by its name, and every sequence."""
+"""The command palette: every action that has a key, by its name, every sequence, every person."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,16 @@ from textual.app import SystemCommand
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 
-from drip.tui.marks import safe
+from drip.errors import DripError
+from drip.tui.marks import mark, safe
 from drip.tui.screens.place import Place
 
 if TYPE_CHECKING:
     from textual.binding import ActiveBinding
+
+
+SHORTEST = 2
+"""Characters of an address that a search begins with."""
 
 
 def keys_of(screen: Screen[Any]) -> Iterator[ActiveBinding]:
@@ -37,6 +43,25 @@ def commands_of(screen: Screen[Any]) -> Iterator[SystemCommand]:
         run = partial(screen.app.run_action, binding.action, active.node)
         shown = binding.key_display or screen.app.get_key_display(binding)
         yield SystemCommand(binding.description, f"{binding.tooltip}  [{shown}]".replace("[", r"\["), run)
+
+
+class FindPerson(Provider):
+    """People of all sequences, by the beginning of their address."""
+
+    async def search(self, query: str) -> Hits:
+        """Those whose address begins so, in each sequence that they stand in."""
+        place = self.screen
+        if not isinstance(place, Place) or len(query.strip()) < SHORTEST:
+            return
+        try:
+            found = await asyncio.to_thread(place.desk.whereabouts, query.strip())
+        except DripError:
+            return  # the place itself says why the database can't be asked
+        for email, slug, status in found:
+            words = safe(f"{email} in {slug}")
+            words.stylize("bold", 0, len(query.strip()))
+            go = partial(place.dashboard.show_person, slug, email)
+            yield Hit(1.0, words, go, help=mark(status.value).plain)
 
 
 class GoTo(Provider):

@@ -52,9 +52,27 @@ class Doing:
         """Set a sequence's status."""
         choices = [(status.value, mark(status.value), words) for status, words in _STATUSES.items()]
 
+        def change(status: SequenceStatus) -> None:
+            place.change(lambda store: _set_status(self._desk, store, slug, status))
+
+        def with_effect(overdue: int) -> None:
+            if overdue == 0:
+                change(SequenceStatus.ACTIVE)
+                return
+            people = count(overdue, "person is", "people are")
+            words = f"{people} overdue, and would get the next step with the next run. What passed longer ago than"
+            words += " `stale_after` is skipped."
+            question = f"Make {clean(slug)} active?"
+            self.confirmed(
+                *(place, question, words, "Make it active"),
+                lambda store: _set_status(self._desk, store, slug, SequenceStatus.ACTIVE),
+            )
+
         def chosen(answer: str | None) -> None:
-            if answer is not None:
-                place.change(lambda store: _set_status(self._desk, store, slug, SequenceStatus(answer)))
+            if answer == SequenceStatus.ACTIVE:
+                place.ask("overdue", lambda store: self._desk.overdue(store, slug), with_effect)
+            elif answer is not None:
+                change(SequenceStatus(answer))
 
         place.app.push_screen(Choice(f"What does {clean(slug)} do?", choices, now), chosen)
 
@@ -116,6 +134,21 @@ class Doing:
 
         words = "They are active again, from the step that failed, and it is due now."
         self.confirmed(place, f"Try {clean(email)} again?", words, "Retry", job)
+
+    def retry_all(self, place: Place, slug: str) -> None:
+        """Make every failed subscription of a sequence active again."""
+        from drip.engine.people import retry
+
+        def job(store: Store) -> str:
+            done = retry(store, self._desk.project.settings, self._desk.clock(), slug=slug)
+            return f"{count(len(done), 'subscription')} of {slug} active again"
+
+        def ask(failed: int) -> None:
+            words = "They are active again, each from the step that failed, and it is due now."
+            question = f"Try all {count(failed, 'failed person', 'failed people')} of {clean(slug)} again?"
+            self.confirmed(place, question, words, "Retry all", job)
+
+        place.ask("failed", lambda store: self._desk.failed(store, slug), ask)
 
     def skip_wait(self, place: Place, slug: str, email: str, step: str) -> None:
         """Make a person's next step due now."""

@@ -19,6 +19,7 @@ from drip.tui.marks import safe
 
 if TYPE_CHECKING:
     from drip.render.message import Message
+    from drip.tui.queries import Story
 
 EXAMPLE = "ada@example.com"
 """Who an example is to."""
@@ -56,6 +57,13 @@ def views_of(
         if error.hint:
             words.append(f"\n{clean_prose(error.hint)}", "dim")
         return Views(words, words, words)
+
+
+def views_for(story: Story, step: Step, settings: Settings, now: datetime) -> Views:
+    """A step as one person would get it."""
+    definition, one = story.stored.definition, story.subscription
+    variables = merged_variables(definition.sequence, story.contact_variables, one.variables)
+    return views_of(definition, step, settings, now, person=Address(one.email, one.name), variables=variables)
 
 
 def _message(

@@ -68,7 +68,7 @@ class SequenceRow:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Sends of the last 24 hours by hour, and what is due in the next 7 days by 6 hours; by the sequence's row id."""
+    """Sends of the last 24 hours by hour, and what is due in the next 7 days by 3 hours; by the sequence's row id."""
 
     sent: Mapping[int, tuple[int, ...]]
     coming: Mapping[int, tuple[int, ...]]
@@ -198,8 +198,8 @@ class Desk:
         """What went out and what is due."""
         now, board = self.clock(), Board(store.database)
         sent = board.sent(now - DAY, now, HOUR)
-        coming = board.coming(now, now + 7 * DAY, 6 * HOUR)
-        return Traffic(_slots(sent, 24), _slots(coming, 28))
+        coming = board.coming(now, now + 7 * DAY, 3 * HOUR)
+        return Traffic(_slots(sent, 24), _slots(coming, 56))
 
     def log(self, store: Store, after: int | None, limit: int = 200) -> list[LogEntry]:
         """What happened since event `after`, or last; oldest first."""
@@ -221,6 +221,22 @@ class Desk:
         left = Board(store.database).left(stored.id)
         return Funnel(stored, store.overview.steps(stored.id), left, store.overview.counts().get(stored.id))
 
+    def overdue(self, store: Store, slug: str) -> int:
+        """How many people of a sequence would be due now if it were active.
+
+        Raises:
+            NotFound: it is gone.
+        """
+        return Board(store.database).overdue(self.stored(store, slug).id, self.clock())
+
+    def failed(self, store: Store, slug: str) -> int:
+        """How many people of a sequence have failed.
+
+        Raises:
+            NotFound: it is gone.
+        """
+        return len(store.subscriptions.failed(self.stored(store, slug).id, None))
+
     def people(self, store: Store, wanted: Narrowed, beyond: int | None, oldest_first: bool) -> list[Face]:
         """A page of people."""
         return Board(store.database).faces(wanted, beyond=beyond, oldest_first=oldest_first)
@@ -228,6 +244,15 @@ class Desk:
     def starting_with(self, store: Store, wanted: Narrowed, text: str) -> list[Face]:
         """People whose address begins with a text: at once."""
         return Board(store.database).starting_with(wanted, text)
+
+    def whereabouts(self, text: str) -> list[tuple[str, str, SubscriptionStatus]]:
+        """Where people stand whose address begins with a text: address, sequence, status.
+
+        Raises:
+            DatabaseUnavailable: there is none, or it can't be used.
+        """
+        with self.reading() as store:
+            return Board(store.database).whereabouts(text)
 
     def look_for(self, store: Store, wanted: Narrowed, text: str, below: int | None) -> Looked:
         """One look of a search through everybody."""

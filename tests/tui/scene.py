@@ -1,11 +1,11 @@
-"""A project in the middle of a busy day: what the pictures show."""
+"""Projects in a certain state, from a bare one to a busy one: what tests and pictures begin with."""
 
 from __future__ import annotations
 
 import math
 
 from drip.core.moments import to_milliseconds
-from tests.tui.room import NURTURE, Room
+from tests.tui.room import CONFIG, NURTURE, WELCOME, Room
 
 ONBOARDING = """\
 name: Onboarding
@@ -19,10 +19,61 @@ steps:
 PEOPLE = ("ada", "grace", "katherine", "hedy", "radia", "joan", "mary", "annie", "dorothy", "evelyn")
 
 
-def busy(room: Room) -> None:
+def make_bare(room: Room) -> None:
+    """A drip.yaml and nothing else."""
+    room.write("drip.yaml", CONFIG)
+
+
+def make_files(room: Room) -> None:
+    """Two sequence files; nothing is applied."""
+    make_bare(room)
+    room.write("sequences/welcome.yaml", WELCOME)
+    room.write("sequences/nurture.yaml", NURTURE)
+
+
+def make_room(room: Room) -> None:
+    """They, applied."""
+    make_files(room)
+    room.apply()
+
+
+def make_lively(room: Room) -> None:
+    """People in every state but unknown."""
+    make_room(room)
+    room.subscribe("ada@example.com", name="Ada", variables={"plan": "free", "timezone": "America/New_York"})
+    room.subscribe("grace@example.com", name="Grace")
+    room.tick()
+    room.move("2h")
+    for name in ("paul", "carl", "fay"):
+        room.subscribe(f"{name}@example.com", name=name.title())
+    room.sql("UPDATE subscription SET status = 'paused', paused_at = updated_at WHERE id = 3")
+    room.sql(
+        "UPDATE subscription SET status = 'cancelled', cancel_reason = 'manual', cancelled_at = updated_at,"
+        " next_step_id = NULL, next_send_at = NULL WHERE id = 4"
+    )
+    room.sql("UPDATE subscription SET status = 'failed', next_send_at = NULL WHERE id = 5")
+    room.sql(
+        "INSERT INTO delivery (subscription_id, step_id, state, reason, attempts, at, revision, code, answer)"
+        " SELECT id, next_step_id, 'failed', 'refused', 1, updated_at, 1, 554, '5.7.1 not wanted here'"
+        " FROM subscription WHERE id = 5"
+    )
+    room.subscribe("kate@example.com", name="Kate")
+
+
+def make_unknown(room: Room) -> None:
+    """And one whose fate nobody knows: kate's first step."""
+    make_lively(room)
+    room.sql("UPDATE subscription SET next_send_at = NULL WHERE id = 6")
+    room.sql(
+        "INSERT INTO delivery (subscription_id, step_id, state, reason, attempts, claim, at, revision)"
+        " SELECT id, next_step_id, 'unknown', 'no_answer', 1, claim, updated_at, 1 FROM subscription WHERE id = 6"
+    )
+
+
+def make_busy(room: Room) -> None:
     """Three sequences, some hundred people, a day of sends, a worker at work, a few troubles."""
+    make_files(room)
     room.write("sequences/onboarding.yaml", ONBOARDING)
-    room.write("sequences/nurture.yaml", NURTURE.replace("status: draft", "status: draft"))
     room.apply()
     for slug in ("welcome", "onboarding"):
         for number in range(60):

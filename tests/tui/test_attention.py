@@ -88,3 +88,18 @@ async def test_a_file_with_a_problem_is_edited_at_its_line(
     assert command(Path("a.yaml"), 7) == ["code", "--wait", "--goto", "a.yaml:7"]
     monkeypatch.setenv("VISUAL", sys.executable)
     assert command(Path("a.yaml"), 7) == [sys.executable, "a.yaml"]
+
+
+async def test_all_that_failed_of_a_sequence_are_tried_again_at_once(lively: Room) -> None:
+    lively.subscribe("gwen@example.com")
+    lively.sql("UPDATE subscription SET status = 'failed', next_send_at = NULL WHERE id = 7")
+    async with lively.dashboard() as driver:
+        await driver.press("2", "A")
+        assert await driver.shows("Try all 2 failed people of welcome again?")
+        await driver.press("n")
+        assert lively.status("gwen@example.com") == "failed"
+        await driver.press("A")
+        assert await driver.shows("Try all 2 failed people of welcome again?")
+        await driver.press("y")
+        assert await driver.shows("nothing needs you")
+    assert {lively.status("fay@example.com"), lively.status("gwen@example.com")} == {"active"}

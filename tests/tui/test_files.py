@@ -33,7 +33,7 @@ async def test_without_a_database_everything_is_new_and_is_applied(files: Room) 
         assert not (files.folder / "drip.db").exists()
         await driver.press("a", "y")
         assert driver.said() == ["applied"]
-        assert "✓ the database is what the files say" in driver.text
+        assert await driver.shows("✓ the database is what the files say")
     assert files.sql("SELECT slug FROM sequence ORDER BY slug") == [("nurture",), ("welcome",)]
 
 

@@ -15,7 +15,6 @@ import pytest
 import textual
 
 from tests.tui.room import Room
-from tests.tui.scene import busy
 
 LOOKS = Path(__file__).parent / "looks"
 GUIDE = Path(__file__).parents[2] / "drip" / "guide" / "dashboard.svg"
@@ -33,20 +32,19 @@ SIZES = ((80, 24), (120, 40))
 
 @pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
 @pytest.mark.parametrize("place", PLACES)
-async def test_a_place_looks_as_it_did(files: Room, place: str, size: tuple[int, int]) -> None:
-    _hold(LOOKS / f"{place}-{size[0]}x{size[1]}.svg", await _picture(files, PLACES[place], size))
+async def test_a_place_looks_as_it_did(busy: Room, place: str, size: tuple[int, int]) -> None:
+    _hold(LOOKS / f"{place}-{size[0]}x{size[1]}.svg", await _picture(busy, PLACES[place], size))
 
 
-async def test_the_light_theme_looks_as_it_did(files: Room) -> None:
-    _hold(LOOKS / "sequence-light-120x40.svg", await _picture(files, ("t", "enter"), (120, 40)))
+async def test_the_light_theme_looks_as_it_did(busy: Room) -> None:
+    _hold(LOOKS / "sequence-light-120x40.svg", await _picture(busy, ("t", "enter"), (120, 40)))
 
 
-async def test_the_picture_in_the_manual_is_the_program(files: Room) -> None:
-    _hold(GUIDE, await _picture(files, (), (120, 32)))
+async def test_the_picture_in_the_manual_is_the_program(busy: Room) -> None:
+    _hold(GUIDE, await _picture(busy, (), (120, 32)))
 
 
 async def _picture(room: Room, keys: tuple[str, ...], size: tuple[int, int]) -> str:
-    busy(room)
     async with room.dashboard(*size) as driver:
         await driver.press(*keys)
         svg = driver.app.export_screenshot(title="drip dashboard", simplify=True)

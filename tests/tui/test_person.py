@@ -114,3 +114,21 @@ async def test_what_changed_meanwhile_is_refused_in_words(lively: Room) -> None:
         )
         await driver.press("y")
         assert "there is nothing to cancel" in driver.said()[0]
+
+
+async def test_the_next_message_is_shown_as_they_would_get_it(lively: Room) -> None:
+    async with lively.dashboard() as driver:
+        driver.app.show_person("welcome", "kate@example.com")
+        await driver.settle()
+        await driver.press("m")
+        assert await driver.shows("To: Kate <kate@example.com>")
+        assert "Subject: Hello" in driver.text
+        await driver.press("v")
+        assert await driver.shows("<strong>welcome</strong>")
+        await driver.press("escape")
+        assert driver.place == "PersonScreen"
+        driver.app.back()
+        driver.app.show_person("welcome", "carl@example.com")  # cancelled: nothing is to come
+        await driver.settle()
+        await driver.press("m")
+        assert driver.place == "PersonScreen"

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
+from textual import events
 from textual.widgets import Input
 
 from drip.tui.screens.sequence import PAGE, SequenceScreen
 from drip.tui.widgets.people import PeopleTable
 from tests.tui.room import Driver, Room
+
+WORDS = """\
+name: Words
+status: active
+send_window: {days: mon-fri, hours: "09:00-17:00"}
+steps:
+  - {id: a, delay: 0, subject: S, body: B, send_window: null}
+  - {id: b, delay: 36h, subject: S, body: B}
+  - {id: c, delay: 1w, at: "10:00", when: "plan == 'free' and tags in [1]", subject: S, body: B}
+"""
 
 
 def crowd(room: Room, count: int, slug: str = "welcome") -> None:
@@ -36,7 +48,7 @@ async def test_the_funnel_counts_what_became_of_each_step(lively: Room) -> None:
         lines = driver.text.splitlines()
     hello = next(line for line in lines if line.startswith("│ hello"))
     # after 0; waiting: paul (paused) and kate; sent: ada and grace; failed: fay; left: carl left before any step
-    assert hello.split("│")[1].split() == ["hello", "0", "2", "2", "0", "1", "0"]
+    assert hello.split("│")[1].split() == ["hello", "at", "once", "2", "2", "0", "1", "0"]
     tips = next(line for line in lines if line.startswith("│ tips"))
     assert tips.split("│")[1].split() == ["tips", "3d", "10:00", "2", "0", "0", "0", "0"]
 
@@ -191,3 +203,40 @@ async def test_a_click_opens_a_person(lively: Room) -> None:
         await driver.pilot.click(PeopleTable, offset=(5, 1))
         await driver.settle()
         assert driver.place == "PersonScreen"
+
+
+@pytest.mark.parametrize(
+    ("setting", "key", "words"),
+    [
+        ("", "a", "right after the start"),
+        ("", "b", "1 day 12 hours after a, within mon-fri 09:00-17:00"),
+        ("", "c", "7 days after b, at 10:00, within mon-fri 09:00-17:00, if plan == 'free' and tags in [1]"),
+        ("delay_from: start", "b", "1 day 12 hours after the start, within mon-fri 09:00-17:00"),
+    ],
+)
+async def test_a_step_says_in_words_when_it_comes(bare: Room, setting: str, key: str, words: str) -> None:
+    bare.write("sequences/words.yaml", f"{WORDS}{setting}\n")
+    bare.apply()
+    async with bare.dashboard(200, 40) as driver:
+        await driver.press("enter", *["down"] * "abc".index(key))
+        assert f" {key}: {words} ─" in driver.text
+
+
+async def test_how_many_people_there_are_is_said(lively: Room) -> None:
+    async with lively.dashboard() as driver:
+        await driver.press("enter")
+        assert "6 people" in driver.text
+        await driver.press("f")
+        assert "active, 3 people" in driver.text
+
+
+async def test_what_is_typed_right_after_the_slash_is_searched_for(room: Room) -> None:
+    room.subscribe("ada@example.com", name="Ada a/b")
+    room.subscribe("grace@example.com", name="Grace")
+    async with room.dashboard() as driver:
+        await driver.press("enter")
+        for character in ("slash", "a", "slash", "b"):  # in one burst, as they come from a paste or a fast hand
+            driver.app.post_message(events.Key(character, "/" if character == "slash" else character))
+        await driver.settle()
+        assert driver.app.screen.query_one("#search", Input).value == "a/b"
+        assert shown(driver) == ["ada@example.com"]

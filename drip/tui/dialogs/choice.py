@@ -31,7 +31,7 @@ class Choice(ModalScreen[str | None]):
             yield Static(Text(self._question, "bold"), classes="question")
             yield OptionList(
                 *(
-                    Option(Text.assemble(name, (f"   {words}", "dim"), "   (now)" if key == self._now else ""), id=key)
+                    Option(Text.assemble(name, "  (now)" if key == self._now else "", (f"\n  {words}", "dim")), id=key)
                     for key, name, words in self._choices
                 )
             )

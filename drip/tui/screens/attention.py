@@ -38,6 +38,9 @@ class AttentionScreen(Place):
         Binding("y", "settle(True)", "Was sent", tooltip="The unknown delivery was sent: they go on (asks)"),
         Binding("n", "settle(False)", "Not sent", tooltip="The unknown delivery was not sent: due again (asks)"),
         Binding("R", "retry", "Retry", tooltip="Try the failed step again (asks)"),
+        Binding(
+            "A", "retry_all", "Retry all", show=False, tooltip="Try every failed step of that sequence again (asks)"
+        ),
         Binding("R", "replay", "Post again", tooltip="Post the dead webhook once more (asks)"),
         Binding("e", "edit", "Edit", tooltip="Open the file with the problem in your editor"),
         Binding("enter", "open", "Open", tooltip="Open the person"),
@@ -115,7 +118,8 @@ class AttentionScreen(Place):
         if action == "back":
             return False
         cures = self.item.cures if self.item is not None else ()
-        return action in cures if action in ("settle", "retry", "replay", "edit", "open") else True
+        cure = "retry" if action == "retry_all" else action
+        return cure in cures if cure in ("settle", "retry", "replay", "edit", "open") else True
 
     @on(DataTable.RowSelected)
     def _select(self, event: DataTable.RowSelected) -> None:
@@ -136,6 +140,11 @@ class AttentionScreen(Place):
         """Try again."""
         if self.item is not None and isinstance(self.item.what, Delivery):
             self.dashboard.doing.retry(self, self.item.what.sequence, self.item.what.email)
+
+    def action_retry_all(self) -> None:
+        """Try all of a sequence again."""
+        if self.item is not None and isinstance(self.item.what, Delivery):
+            self.dashboard.doing.retry_all(self, self.item.what.sequence)
 
     def action_replay(self) -> None:
         """Post again."""

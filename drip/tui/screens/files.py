@@ -76,10 +76,10 @@ class FilesScreen(Place):
         """Look whether the files have changed; the plan is made anew also where people have moved."""
         self.work("stamp", lambda: stamp_of(self.desk.project.settings), self._take_stamp)
 
-    def action_reload(self) -> None:
-        """Read them again."""
+    def look_anew(self) -> None:
+        """The files too: what was read of them before a change may still be on its way, and would come after it."""
         self._stamp = None
-        super().action_reload()
+        super().look_anew()
 
     def _take_stamp(self, stamp: Stamp) -> None:
         if stamp != self._stamp:

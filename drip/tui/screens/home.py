@@ -123,6 +123,11 @@ class HomeScreen(Place):
             return False
         return bool(self.rows) if action in ("open", "subscribe", "status") else True
 
+    def watch_empty(self) -> None:
+        """Where there is nothing, only the words are shown."""
+        for widget in (Figures, SequenceTable, "#below"):
+            self.query(widget).set(display=self.empty is None or (self.empty == NOTHING and widget is Figures))
+
     def watch_rows(self, before: tuple[SequenceRow, ...], now: tuple[SequenceRow, ...]) -> None:
         """The keys depend on whether there are any."""
         if bool(before) != bool(now):
@@ -146,4 +151,4 @@ class HomeScreen(Place):
 
     def action_log(self) -> None:
         """Go to the log."""
-        self.query_one(LiveLog).focus()
+        self.set_focus(self.query_one(LiveLog))

@@ -11,6 +11,7 @@ from textual.reactive import var
 from textual.widget import Widget
 
 from drip.core.delivery import DeliveryState
+from drip.core.plain import clean
 from drip.core.subscription import SubscriptionStatus
 from drip.errors import DripError
 from drip.tui.queries import Story
@@ -21,6 +22,7 @@ from drip.tui.widgets.story import Facts, Past, ToCome
 if TYPE_CHECKING:
     from drip.store.store import Store
     from drip.tui.doing import Doing
+    from drip.tui.previewing import Views
 
 LIVE = (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED, SubscriptionStatus.FAILED)
 
@@ -32,6 +34,7 @@ class PersonScreen(Place):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "pause", "Pause", tooltip="Stop their clock; nothing is sent until it goes on"),
         Binding("p", "resume", "Resume", tooltip="Let their clock go on (asks)"),
+        Binding("m", "message", "Message", tooltip="The next message as they would get it"),
         Binding("R", "retry", "Retry", tooltip="Try the step that failed again (asks)"),
         Binding("w", "skip_wait", "Skip the wait", tooltip="Make the next step due now (asks)"),
         Binding("c", "cancel", "Cancel", tooltip="End this subscription (asks)"),
@@ -87,12 +90,13 @@ class PersonScreen(Place):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what can be done now has a key."""
-        if action not in ("pause", "resume", "retry", "skip_wait", "cancel", "suppress", "settle"):
+        if action not in ("message", "pause", "resume", "retry", "skip_wait", "cancel", "suppress", "settle"):
             return True
         if self.story is None:
             return False
         status, one = self.story.subscription.status, self.story.subscription
         return {
+            "message": bool(self.story.coming),
             "pause": status is SubscriptionStatus.ACTIVE,
             "resume": status is SubscriptionStatus.PAUSED,
             "retry": status is SubscriptionStatus.FAILED,
@@ -105,6 +109,22 @@ class PersonScreen(Place):
     @property
     def _doing(self) -> Doing:
         return self.dashboard.doing
+
+    def action_message(self) -> None:
+        """Show the next message."""
+        if self.story is None or not self.story.coming:
+            return
+        from drip.tui.dialogs.letter import Letter
+        from drip.tui.previewing import views_for
+
+        story, step = self.story, self.story.coming[0].step
+        settings, now = self.desk.project.settings, self.desk.clock()
+        title = f"{step.key} for {clean(self.email)}"
+
+        def show(views: Views) -> None:
+            self.app.push_screen(Letter(title, views))
+
+        self.work("message", lambda: views_for(story, step, settings, now), show)
 
     def action_pause(self) -> None:
         """Stop their clock."""

@@ -13,13 +13,13 @@ from textual.binding import Binding, BindingType
 from textual.reactive import var
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from drip.errors import DripError
 from drip.store.database import GivenUp
 from drip.tui.messages import Answered, Done, PersonWanted, Refused, SequenceWanted
 from drip.tui.queries import Desk, Glance, Situation
+from drip.tui.widgets.keys import KeyLine
 from drip.tui.widgets.top import TopLine
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Place(Screen[None]):
         settings = self.desk.project.settings
         yield TopLine(self.place, settings.project, settings.timezone).data_bind(Place.glance)
         yield from self.content()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def content(self) -> Iterable[Widget]:
         """What is between top and bottom."""

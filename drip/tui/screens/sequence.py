@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
@@ -43,7 +44,8 @@ class SequenceScreen(Place):
     )
     HELP += " the search to find people by address or name; it looks through all of them."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "Search", tooltip="Find people by a part of their address or name"),
+        # At once, before any key that follows: what is typed after it belongs to the search.
+        Binding("slash", "search", "Search", tooltip="Find people by a part of their address or name", priority=True),
         Binding("f", "filter", "Filter", tooltip="Only people of one status: the next of all, active, paused, …"),
         Binding(
             "w", "waiting", "Waiting here", show=False, tooltip="Only people who wait for the step under the cursor"
@@ -83,6 +85,7 @@ class SequenceScreen(Place):
         search = Input(placeholder="search people: / and type", id="search", compact=True)
         preview = Preview(id="preview").data_bind(SequenceScreen.views)
         preview.border_title = "message"
+        search.tooltip = "Any part of an address or a name"
         funnel.border_title = "steps"
         box = Vertical(Horizontal(search, Line(id="found"), id="searching"), people, id="people-box")
         box.border_title = "people"
@@ -109,7 +112,7 @@ class SequenceScreen(Place):
         self._show_title()
         if first:
             self._ask_people()
-            self.query_one(FunnelTable).focus()
+            self.set_focus(self.focused or self.query_one(FunnelTable))
 
     def _show_title(self) -> None:
         assert self.funnel is not None
@@ -118,10 +121,11 @@ class SequenceScreen(Place):
         if stored.sequence.name != stored.slug:
             words.append(f"  {safe(stored.sequence.name, 60).plain}")
         if counts is not None:
+            if counts.next_due_at is not None and self.now is not None:
+                held = "" if stored.sends else "held; "
+                words.append(f"   {held}next due {due(counts.next_due_at, self.now)}")
             shown = [f"{number(value)} {status}" for status, value in counts.by_status.items() if value]
             words.append("   " + ", ".join(shown), "dim")
-            if counts.next_due_at is not None and stored.sends and self.now is not None:
-                words.append(f"   next due {due(counts.next_due_at, self.now)}", "dim")
         self.query_one("#title", Line).say(words)
 
     # people
@@ -185,7 +189,7 @@ class SequenceScreen(Place):
     @on(Input.Submitted, "#search")
     def _searched(self, event: Input.Submitted) -> None:
         event.stop()
-        self.query_one(PeopleTable).focus()
+        self.set_focus(self.query_one(PeopleTable))
 
     def _begin(self) -> None:
         """Show people anew, after another search or filter."""
@@ -236,9 +240,18 @@ class SequenceScreen(Place):
         if self.text:
             more = "+" if self._more is not None else ""
             parts.append("searching…" if self._looking else f"{count(len(self.faces), 'match', 'matches')}{more}")
-        elif not self.faces:
+        elif self.faces:
+            parts.append(self._how_many())
+        else:
             parts.append("nobody" if parts else "nobody yet: u subscribes a person")
         self.query_one("#found", Line).say(safe(", ".join(parts)), layout=True)
+
+    def _how_many(self) -> str:
+        counts = self.funnel.counts if self.funnel is not None else None
+        if self.waiting or counts is None:
+            return f"{number(len(self.faces))}{'+' if self._more is not None else ''}"
+        total = counts.by_status[self.status] if self.status else sum(counts.by_status.values())
+        return count(total, "person", "people") if total < 1000 else f"{number(total)} people"
 
     # the step
 
@@ -259,6 +272,7 @@ class SequenceScreen(Place):
 
     def _take_views(self, views: Views) -> None:
         self.views = views
+        self.query_one(Preview).border_title = Content(f"{safe(self._step or '', 40).plain}, to an example of a person")
 
     # keys
 
@@ -277,15 +291,19 @@ class SequenceScreen(Place):
     def action_back(self) -> None:
         """Out of the search first, then to where one came from."""
         search = self.query_one("#search", Input)
-        if self.text or search.has_focus:
+        if self.text or self.focused is search:
             search.value = ""
-            self.query_one(PeopleTable).focus()
+            self.set_focus(self.query_one(PeopleTable))
             return
         super().action_back()
 
     def action_search(self) -> None:
-        """Into the search."""
-        self.query_one("#search", Input).focus()
+        """Into the search; in it, a slash is a slash."""
+        search = self.query_one("#search", Input)
+        if self.focused is search:
+            search.call_later(search.insert_text_at_cursor, "/")  # after the keys that came before it
+        else:
+            self.set_focus(search)
 
     def action_filter(self) -> None:
         """The next status."""

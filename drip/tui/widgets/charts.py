@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.reactive import var
 from textual.widgets import Static
 
-from drip.tui.marks import number
+from drip.tui.marks import number, squeeze
 from drip.tui.queries import Traffic
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -36,7 +36,7 @@ class Charts(Static):
         if self.traffic is None or self.now is None:
             return Text("…", "dim")
         sent = _sum(list(self.traffic.sent.values()), 24)
-        coming = _sum(list(self.traffic.coming.values()), 28)
+        coming = squeeze(_sum(list(self.traffic.coming.values()), 56), 28)
         begun = (self.now - timedelta(hours=24)).astimezone(self._zone)
         text = Text.assemble(("sent in the last 24 hours: ", "bold"), number(sum(sent)), "\n")
         text.append(_chart(sent, 2, "green"))

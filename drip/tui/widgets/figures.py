@@ -41,7 +41,7 @@ def _figures(glance: Glance) -> Iterator[tuple[str, str, str]]:
     yield number(state.due_now), "due now", "cyan" if state.due_now else ""
     yield number(state.sending), "sending", "cyan" if state.sending else ""
     yield number(state.sent_today), "sent today", "green" if state.sent_today else ""
-    yield number(sum(state.deferred.values())), _deferred(glance), "yellow" if state.deferred else ""
+    yield _deferred(glance)
     yield _flag("!", state.failed), "failed", "red" if state.failed else ""
     yield _flag("?", state.unknown), "unknown", "magenta" if state.unknown else ""
     dead = f", {backlog.dead} dead" if backlog.dead else ""
@@ -53,8 +53,9 @@ def _flag(glyph: str, count: int) -> str:
     return f"{glyph} {number(count)}" if count else "0"
 
 
-def _deferred(glance: Glance) -> str:
+def _deferred(glance: Glance) -> tuple[str, str, str]:
     reasons = sorted(glance.state.deferred.items(), key=lambda item: -item[1])
     if not reasons:
-        return "deferred"
-    return "deferred: " + ", ".join(f"{count} {reason}" for reason, count in reasons[:2]) + ("…" if reasons[2:] else "")
+        return "0", "deferred", ""
+    words = ", ".join(f"{count} {reason}" for reason, count in reasons[:2]) + ("…" if reasons[2:] else "")
+    return f"~ {number(sum(glance.state.deferred.values()))} deferred", words, "yellow"

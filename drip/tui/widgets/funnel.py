@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from rich.text import Text
 from textual import on
+from textual.content import Content
 from textual.reactive import var
 from textual.widgets import DataTable
 
 from drip.core.difference import in_words
-from drip.core.sequence import Step
+from drip.core.durations import format_duration
+from drip.core.plain import count
+from drip.core.sequence import DelayFrom, Sequence, Step
 from drip.store.overview import StepCounts
 from drip.tui.marks import bar, number, safe
 from drip.tui.messages import StepMoved
 from drip.tui.queries import Funnel
 from drip.tui.widgets.table import Table
+
+_UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
 class FunnelTable(Table):
@@ -45,6 +52,14 @@ class FunnelTable(Table):
                 found.append(bar(counts.sent, top, max(self.size.width - 84, 8), "green"))
             rows.append((step.key, [safe(step.key, 24 if wide else 18), *found]))
         self.show_rows(names, rows)
+        self._say_when()
+
+    def _say_when(self) -> None:
+        """What the step under the cursor waits for, in words, on the lower border."""
+        sequence = self.funnel.stored.sequence if self.funnel is not None else None
+        step = sequence.step(self.cursor_key) if sequence is not None and self.cursor_key is not None else None
+        if sequence is not None and step is not None:
+            self.border_subtitle = Content(safe(f"{step.key}: {when_in_words(sequence, step)}").plain)
 
     def _counts(self, step: Step) -> StepCounts:
         assert self.funnel is not None
@@ -58,8 +73,8 @@ class FunnelTable(Table):
         assert self.funnel is not None
         window = in_words(self.funnel.stored.sequence.window_of(step))
         if wide:
-            return [Text(in_words(step.delay)), Text(in_words(step.at)), Text(window, "dim")]
-        return [Text(" ".join(part for part in (in_words(step.delay), in_words(step.at)) if part))]
+            return [Text(_delay(step)), Text(in_words(step.at)), Text(window, "dim")]
+        return [Text(" ".join(part for part in (_delay(step), in_words(step.at)) if part))]
 
     def _numbers(self, step: Step, counts: StepCounts) -> list[Text]:
         assert self.funnel is not None
@@ -76,8 +91,33 @@ class FunnelTable(Table):
     @on(DataTable.RowHighlighted)
     def _moved(self, event: DataTable.RowHighlighted) -> None:
         event.stop()
+        self._say_when()
         if event.row_key is not None and event.row_key.value is not None:
             self.post_message(StepMoved(event.row_key.value))
+
+
+def when_in_words(sequence: Sequence, step: Step) -> str:
+    """`3 days after welcome, at 10:00, within mon-fri 09:00-17:00, if plan == 'free'`."""
+    keys = [one.key for one in sequence.steps]
+    before = keys[keys.index(step.key) - 1] if keys[0] != step.key else None
+    base = before if before is not None and sequence.delay_from is DelayFrom.PREVIOUS else "the start"
+    parts = [f"{_length(step.delay)} after {base}" if step.delay else f"right after {base}"]
+    if step.at is not None:
+        parts.append(f"at {in_words(step.at)}")
+    if window := sequence.window_of(step):
+        parts.append(f"within {in_words(window)}")
+    if step.when is not None:
+        parts.append(f"if {step.when}")
+    return ", ".join(parts)
+
+
+def _length(length: timedelta) -> str:
+    terms = format_duration(length).split()
+    return " ".join(count(int(term[:-1]), _UNITS[term[-1]]) for term in terms)
+
+
+def _delay(step: Step) -> str:
+    return in_words(step.delay) if step.delay else "at once"
 
 
 def _cell(value: int, colour: str = "") -> Text:

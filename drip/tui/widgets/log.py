@@ -33,38 +33,57 @@ class LiveLog(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._zone = zone
         self._kept: deque[LogEntry] = deque(maxlen=KEPT)
+        self._following = True
+        """Whether the end is what is looked at."""
 
     def watch_news(self, news: tuple[LogEntry, ...]) -> None:
         """Take it in."""
         if not news:
             return
-        at_end = self.is_vertical_scroll_end
         self._kept.extend(news)
         self.virtual_size = Size(self.scrollable_content_region.width, len(self._kept))
-        if at_end:
-            self.scroll_end(animate=False, immediate=True)
+        self._follow()
         self.refresh()
+
+    def on_resize(self) -> None:
+        """The end is elsewhere."""
+        self._follow()
+
+    def _follow(self) -> None:
+        if self._following:
+            # By force: whether it can be scrolled is known only after the layout.
+            self.scroll_end(animate=False, immediate=True, force=True)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Whoever goes up wants to stay there; who comes back to the end follows again."""
+        super().watch_scroll_y(old_value, new_value)
+        if new_value >= self.max_scroll_y:
+            self._following = True
+        elif new_value < old_value <= self.max_scroll_y:
+            self._following = False
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
         at, width = self.scroll_offset.y + y, self.scrollable_content_region.width
         if at >= len(self._kept):
             return Strip.blank(width, self.rich_style)
-        text = log_line(self._kept[at], self._zone)
+        text = log_line(self._kept[at], self._zone, width)
         strip = Strip(text.render(self.app.console), text.cell_len)
         return strip.adjust_cell_length(width).apply_style(self.rich_style)
 
 
-def log_line(entry: LogEntry, zone: tzinfo) -> Text:
-    """One event in a line."""
+def log_line(entry: LogEntry, zone: tzinfo, width: int) -> Text:
+    """One event in a line of so many cells: when, what, who, where, and why."""
     who = entry.email or entry.data.get("email") or ""
     where = "/".join(word for word in (entry.sequence, entry.step) if word)
-    text = Text(end="").append(f"{entry.at.astimezone(zone):%H:%M:%S}  ", "dim")
+    at = entry.at.astimezone(zone)
+    text = Text(end="").append(f"{at:%H:%M:%S}  " if width < 100 else f"{at:%a %d %b %H:%M:%S}  ", "dim")
     text.append(mark(short(entry.type), f"{short(entry.type):<10} "))
-    for word, style in ((where, "cyan"), (str(who), ""), (data_words(_told(entry.data)), "dim")):
-        if word:
-            text.append(safe(word, LONGEST).plain + "  ", style)
-    return text
+    # So that columns stand under each other as far as there is room; the words, which vary most, come last.
+    for word, cells, style in ((str(who), 24 if width < 100 else 32, ""), (where, 18 if width < 100 else 28, "cyan")):
+        shown = safe(word, cells)
+        text.append(shown.plain + " " * (cells - shown.cell_len + 2), style)
+    return text.append(safe(data_words(_told(entry.data)), LONGEST).plain, "dim")
 
 
 def _told(data: Mapping[str, Any]) -> Mapping[str, Any]:

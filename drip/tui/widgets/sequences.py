@@ -62,7 +62,7 @@ class SequenceTable(Table):
             found += [("name", lambda row: safe(row.name, 40)), ("steps", lambda row: _right(row.steps))]
         found += [(status.value, _counter(status)) for status in (_STATUSES if wide else _STATUSES[:1])]
         found += [("next due", self._due)]
-        hours, slots = (24, 28) if full else (12, 14) if wide else (12, 7)
+        hours, slots = (24, 56 if self.size.width >= 190 else 28) if full else (12, 14) if wide else (12, 7)
         found += [
             ("last 24 h", lambda row: self._spark(row, "sent", hours)),
             ("next 7 days", lambda row: self._spark(row, "coming", slots)),

@@ -25,7 +25,9 @@ class Table(DataTable[Text]):
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - the framework's word
-        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
+        super().__init__(
+            id=id, cursor_type="row", zebra_stripes=False, cell_padding=1, cursor_foreground_priority="renderable"
+        )
         self._names: list[str] = []
         self._widths: list[int] = []
         self._shown: list[Row] = []

@@ -30,6 +30,11 @@ class Item:
     cure: str
     """They in words, with their keys."""
 
+    @property
+    def short_cure(self) -> str:
+        """The keys alone."""
+        return " ".join(part.split()[0] for part in self.cure.split(" · "))
+
 
 def items_of(troubles: Troubles, problems: tuple[Problem, ...]) -> tuple[Item, ...]:
     """What holds people up comes first."""
@@ -68,7 +73,7 @@ class TroubleTable(Table):
         if not self.is_mounted or not self.size.width:
             return
         wide = self.size.width >= 140
-        names = ["state", "what", "where", "why", *(["when"] if wide else []), "cure"]
+        names = ["state", "cure", "what", "where", *(["when"] if wide else []), "why"]
         self.show_rows(names, [(item.key, self._cells(item, wide)) for item in self.items])
 
     @property
@@ -81,9 +86,10 @@ class TroubleTable(Table):
         what, where, why, when = _line(item, self._clock(), self._zone)
         state = mark(_state(item))
         narrow = self.size.width < 100
-        room = self.size.width - (104 if wide else 76 if narrow else 92)
-        cells = [state, safe(what, 20 if narrow else 30), safe(where, 14 if narrow else 20), safe(why, max(room, 12))]
-        return [*cells, *([Text(when, "dim")] if wide else []), Text(item.cure, "bold")]
+        what_room, where_room = (22, 14) if narrow else (34, 24)
+        cells = [state, Text(item.short_cure if narrow else item.cure, "bold"), safe(what, what_room)]
+        cells += [safe(where, where_room), *([Text(when, "dim")] if wide else [])]
+        return [*cells, safe(why, max(self.size.width - sum(cell.cell_len + 2 for cell in cells) - 4, 12))]
 
 
 def _state(item: Item) -> str:
