@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 import click
 
-from drip.cli.arguments import complete_files, json_option
+from drip.cli.arguments import DURATION, complete_files, json_option, yes_option
 from drip.cli.invocation import Invocation, pass_invocation
+
+if TYPE_CHECKING:
+    from drip.store.pruning import Pruned
 
 
 @click.group("db")
@@ -105,3 +111,54 @@ def backup_database(invocation: Invocation, file: str) -> None:
     finally:
         partial.unlink(missing_ok=True)
     line(clean(f"{target}: {target.stat().st_size} octets"))
+
+
+@db_command.command("prune")
+@click.option(
+    "--older-than", "age", type=DURATION, required=True, metavar="90d", help="Forget what is older; 1d at least."
+)
+@click.option("--dry-run", is_flag=True, help="Count only.")
+@yes_option
+@json_option
+@click.pass_context
+@pass_invocation
+def prune_database(
+    invocation: Invocation, context: click.Context, age: timedelta, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Forget old events.
+
+    Goes: events older than that whose fact is also in the subscription or the delivery, webhooks that were posted or
+    given up, the counts of past days. Stays: every delivery (it is what keeps a step from being sent twice), every
+    suppression, who left and why, changed variables, and what is still to be posted. The file does not get smaller;
+    its room is used again.
+
+    \b
+    Example:
+      drip db prune --older-than 90d --dry-run
+      drip db prune --older-than 90d --yes
+    """
+    from dataclasses import asdict
+
+    from drip.cli.output import confirm, line, note, progress, write_json
+    from drip.errors import Invalid
+
+    if age < timedelta(days=1):
+        raise Invalid("--older-than: less than a day is too young to be forgotten", "write --older-than 90d")
+    before = invocation.now() - age
+    with invocation.opened() as store:
+        found = store.pruning.count(before)
+        rows = sum(asdict(found).values())
+        if not dry_run and rows:
+            if not yes and not confirm(f"Forget {_rows(found)}?"):
+                note("nothing was forgotten")
+                context.exit(1)
+            with progress("forgetting", rows) as bar:
+                found = store.pruning.prune(before, bar.advance)
+    if as_json:
+        write_json({**asdict(found), "before": before, "dry_run": dry_run})
+    else:
+        line(f"{'would forget' if dry_run else 'forgotten'}: {_rows(found)}")
+
+
+def _rows(found: Pruned) -> str:
+    return f"{found.events} events, {found.webhook_deliveries} posted webhooks, {found.days} past days"

@@ -25,6 +25,7 @@ from drip.store.keys import Keys
 from drip.store.letters import Letters
 from drip.store.migrate import ensure_schema, open_patiently
 from drip.store.overview import Overview
+from drip.store.pruning import Pruning
 from drip.store.reports import Reports
 from drip.store.sequences import Sequences
 from drip.store.stats import Stats
@@ -57,6 +58,7 @@ class Store:
         self.stats = Stats(database)
         self.templates = Templates(database)
         self.erasure = Erasure(database)
+        self.pruning = Pruning(database)
 
     @contextmanager
     def opened(self) -> Iterator[Path | None]:
