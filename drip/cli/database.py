@@ -162,3 +162,29 @@ def prune_database(
 
 def _rows(found: Pruned) -> str:
     return f"{found.events} events, {found.webhook_deliveries} posted webhooks, {found.days} past days"
+
+
+@db_command.command("copy")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@json_option
+@pass_invocation
+def copy_database(invocation: Invocation, source: str, target: str, as_json: bool) -> None:
+    """Move a project to another database.
+
+    FROM and TO are written as `database` in drip.yaml: sqlite:///drip.db or postgresql://user@host/name. Every row
+    goes over with its id, so links, tokens and Message-IDs stay what they are. TO must be empty, and no worker may be
+    at work on FROM. Nothing is changed in FROM: name TO in drip.yaml, and run nothing on FROM any more.
+
+    \b
+    Example:
+      drip db copy sqlite:///drip.db postgresql://drip@db.internal/drip
+    """
+    from drip.cli.database_copy import copy_database as copy
+    from drip.cli.output import clean, line, write_json
+
+    copied, place = copy(invocation, source, target)
+    if as_json:
+        write_json({"rows": copied, "total": sum(copied.values())})
+    else:
+        line(clean(f"{sum(copied.values())} rows copied to {place}; name it as `database` in drip.yaml"))

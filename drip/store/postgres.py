@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import os
 import tempfile
 import threading
 import time
@@ -195,6 +194,7 @@ class PostgresDatabase(Database):
                     yield from rows
 
     def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        self.run("SET LOCAL statement_timeout = 0")  # one statement, however many rows there are
         with (
             self.translated(),
             self._ready().cursor() as cursor,
@@ -289,7 +289,9 @@ class PostgresDatabase(Database):
             with copy.connected(), self.snapshot():
                 ensure_schema(copy)
                 copy_rows(self, copy)
-            os.replace(Path(folder) / path.name, path)
+            made = Path(folder) / path.name
+            made.chmod(0o600)
+            made.replace(path)
 
     def overwrite_deleted(self) -> None:
         """The server's vacuum sees to it."""
@@ -302,11 +304,12 @@ class PostgresDatabase(Database):
         return dict(self.rows(f"{_NUMBERS}"))
 
     def last_number(self, table: str) -> int:
-        return int(self.value(f"{_NUMBERS} WHERE t.relname = ?", table) or 0)
+        last = "SELECT pg_sequence_last_value(pg_get_serial_sequence(?, 'id')::regclass)"
+        return int(self.value(last, table) or 0)
 
     def skip_to(self, table: str, number: int) -> None:
         if number > self.last_number(table):
-            self.value("SELECT setval(pg_get_serial_sequence(?, 'id'), ?)", table, number)
+            self.value("SELECT setval(pg_get_serial_sequence(?, 'id')::regclass, ?)", table, number)
 
     def now(self) -> datetime:
         seconds = self.value("SELECT extract(epoch FROM clock_timestamp())")
