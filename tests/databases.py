@@ -41,17 +41,14 @@ _EMPTY = """
 def server() -> PostgresServer:
     """This process's server."""
     started = PostgresServer()
-    _execute(started.url(), f"CREATE DATABASE {_TEMPLATE}")
-    with Store(open_url(started.url(_TEMPLATE))).opened():
+    with Store(open_url(started.make(_TEMPLATE))).opened():
         pass
     return started
 
 
 def new_postgres(template: str | None = _TEMPLATE) -> str:
     """The URL of a new database on this process's server; without a template it has no tables yet."""
-    name = f"test_{next(_numbers)}"
-    _execute(server().url(), f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
-    return server().url(name)
+    return server().make(f"test_{next(_numbers)}", template or "template0")
 
 
 def url_at(path: Path) -> str:
@@ -72,17 +69,15 @@ def forget(folder: Path) -> None:
     """Give back the databases of all files in a folder."""
     for path in [path for path in _made if path.is_relative_to(folder)]:
         url = _made.pop(path)
-        _execute(url, _EMPTY)
+        server().sql(_EMPTY, name_of(url))
         _empty.append(url)
 
 
 def drop(url: str) -> None:
     """Drop a database, whoever is connected to it."""
-    _execute(server().url(), f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+    server().sql(f"DROP DATABASE {name_of(url)} WITH (FORCE)")
 
 
-def _execute(url: str, statement: str) -> None:
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)
+def name_of(url: str) -> str:
+    """The database's name in a URL of the server."""
+    return url.rpartition("/")[2]

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,9 @@ _SETTINGS = {
 class PostgresServer:
     """One server on a port of loopback, with its data in a folder of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        """It has begun when this returns. `settings` go over those of the tests, which do not flush to the disk."""
+        self._settings = {**_SETTINGS, **(settings or {})}
         self.folder = Path(tempfile.mkdtemp(prefix="drip-postgres-"))
         self.folder.chmod(0o755)
         self._user = _user()
@@ -56,9 +59,22 @@ class PostgresServer:
         """How a database of the server is reached."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
+    def make(self, database: str, template: str = "template0") -> str:
+        """A new database; its URL."""
+        self.sql(f"CREATE DATABASE {database} TEMPLATE {template}")
+        return self.url(database)
+
+    def sql(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Execute a statement on a connection of its own; the rows it gives."""
+        import psycopg
+
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         log = (self.folder / "log").open("ab")
         with log:
             self._process = subprocess.Popen(
