@@ -6,7 +6,7 @@ from datetime import date
 
 from drip.core.limits import Bucket
 from drip.core.moments import from_milliseconds, to_milliseconds
-from drip.store.database import Database, Turn
+from drip.store.database import Database
 
 
 class Budgets:
@@ -17,7 +17,7 @@ class Budgets:
 
     def bucket(self, name: str) -> Bucket | None:
         """A rate's bucket, or None when it was never used."""
-        self._database.take_turns(Turn.LIMITS)
+        self._database.take_turns()
         row = self._database.row("SELECT tokens, at FROM bucket WHERE name = ?", name)
         return None if row is None else Bucket(row[0], from_milliseconds(row[1]))
 
@@ -31,12 +31,12 @@ class Budgets:
 
     def used(self, day: date) -> int:
         """How many have left, or are about to, on a day."""
-        self._database.take_turns(Turn.LIMITS)
+        self._database.take_turns()
         return int(self._database.value("SELECT used FROM day WHERE day = ?", day.isoformat()) or 0)
 
     def use(self, day: date, count: int) -> None:
         """Count so many more on a day; a negative count gives back."""
-        self._database.take_turns(Turn.LIMITS)
+        self._database.take_turns()
         self._database.run(
             "INSERT INTO day (day, used) VALUES (?, ?) ON CONFLICT (day) DO UPDATE"
             " SET used = CASE WHEN day.used + ? > 0 THEN day.used + ? ELSE 0 END",

@@ -9,13 +9,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from drip.errors import Invalid
-
-T = TypeVar("T")
 
 EVERYTHING = 2**62
 """A LIMIT that is none."""
@@ -31,13 +28,6 @@ class Cursor(Protocol):
     def fetchone(self) -> Any: ...
     def fetchmany(self, size: int) -> list[Any]: ...
     def fetchall(self) -> list[Any]: ...
-
-
-class Turn(Enum):
-    """What those who write beside each other must do one after another."""
-
-    EVENTS = 1  # their numbers are in the order of the commits: who has read up to one has missed none before it
-    LIMITS = 2  # what is left of a limit is read, then taken
 
 
 class GivenUp(Exception):
@@ -121,15 +111,8 @@ class Database(ABC):
         """
 
     @abstractmethod
-    def take_turns(self, over: Turn) -> None:
-        """Of those that write beside each other, only this one goes on with that, until its transaction ends."""
-
-    @abstractmethod
-    def before_commit(self, write: Callable[[list[T]], None], items: Iterable[T]) -> None:
-        """Have something written at the end of the transaction, with all else that is given for the same `write`.
-
-        For what takes turns: so those who write beside each other wait for one another as briefly as can be.
-        """
+    def take_turns(self) -> None:
+        """Of those that write beside each other, only this one goes on with limits, until its transaction ends."""
 
     @property
     @abstractmethod
@@ -233,6 +216,10 @@ class Database(ABC):
     @abstractmethod
     def numbers(self) -> Mapping[str, int]:
         """The last id given out, by table: of those whose ids are never used twice."""
+
+    @abstractmethod
+    def last_event(self) -> int:
+        """A number of an event: all up to it are there, or never will be. Who has read up to it has missed none."""
 
     @abstractmethod
     def last_number(self, table: str) -> int:

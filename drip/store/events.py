@@ -14,7 +14,7 @@ from drip.core.event_ids import event_id
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.points import Point, reached
 from drip.engine.records import Event, EventType
-from drip.store.database import Database, Turn
+from drip.store.database import Database
 from drip.store.rows import dump, marks
 from drip.store.webhooks import Webhooks
 
@@ -76,18 +76,12 @@ class Events:
             self._block.events += events
             return
         with self._database.transaction(alone=False):
-            self._database.before_commit(self._append, events)
-        reached(Point.EVENT_WRITTEN)
-
-    def _append(self, events: list[Event]) -> None:
-        self._database.take_turns(Turn.EVENTS)
-        if self._webhooks.wants(events):
             numbers = self._database.insert_events(_INSERT, _rows(events))
-            self._webhooks.fan_out(
-                [(number, event_id(number, event.at), event) for number, event in zip(numbers, events, strict=True)]
-            )
-        else:
-            self._database.run_many(_INSERT, _rows(events))
+            if self._webhooks.wants(events):
+                self._webhooks.fan_out(
+                    [(number, event_id(number, event.at), event) for number, event in zip(numbers, events, strict=True)]
+                )
+        reached(Point.EVENT_WRITTEN)
 
     def last(self) -> int:
         """The number of the newest event there ever was; 0 before the first."""
@@ -98,8 +92,8 @@ class Events:
         kinds = [kind.value for kind in types]
         rows = self._database.rows(
             "SELECT id, type, at, sequence_id, subscription_id, step_id, data FROM event"
-            f" WHERE id > ? AND type IN ({marks(len(kinds))}) ORDER BY id LIMIT ?",
-            *(number, *kinds, limit),
+            f" WHERE id > ? AND id <= ? AND type IN ({marks(len(kinds))}) ORDER BY id LIMIT ?",
+            *(number, self._database.last_event(), *kinds, limit),
         )
         return [(row[0], _event(row)) for row in rows]
 
@@ -122,7 +116,7 @@ class Events:
             limit: at most so many.
             newest: keep the newest of them when there are more than `limit`, else the oldest.
         """
-        where, params = ["e.id > ?"], [after]
+        where, params = ["e.id > ?", "e.id <= ?"], [after, self._database.last_event()]
         for clause, value in (
             ("e.at >= ?", to_milliseconds(since) if since else None),
             ("e.sequence_id = ?", sequence_id),

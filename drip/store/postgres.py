@@ -22,15 +22,15 @@ import psycopg
 
 from drip.core.moments import floor_to_millisecond
 from drip.errors import DatabaseEmpty, DatabaseUnavailable, DripError
-from drip.store.database import Cursor, Database, GivenUp, T, Turn
+from drip.store.database import Cursor, Database, GivenUp
 from drip.store.postgres_errors import unavailable
 from drip.store.postgres_link import Connection, Server, is_alive
 from drip.store.postgres_sql import definition, translated
 
 _OURS = 0x64726970
 """The first half of every advisory lock's key: `drip`."""
-_WRITING = 0
-"""The second half of the one that every transaction takes; the others are a `Turn`'s."""
+_WRITING, _LIMITS, _EVENTS = 0, 1, 2
+"""The second half: of the lock that every transaction takes, of limits, and of the numbers of events."""
 _UNSURE = 1.0
 """Seconds of silence after which a connection is tried before it is relied upon."""
 _IN_DOUBT = 20.0
@@ -50,8 +50,7 @@ class _Thread(threading.local):
         self.used = 0.0
         self.epoch: int | None = None
         self.alone = False
-        self.turns: set[Turn] = set()
-        self.waiting: dict[Callable[[list[Any]], None], list[Any]] = {}
+        self.locks: set[int] = set()
         self.given_up = False
 
 
@@ -124,7 +123,6 @@ class PostgresDatabase(Database):
             number = self._begin(alone)
             try:
                 yield
-                self._write_what_waits()
             except BaseException:
                 self._roll_back()
                 raise
@@ -134,18 +132,15 @@ class PostgresDatabase(Database):
     def epoch(self) -> int | None:
         return self._thread.epoch
 
-    def take_turns(self, over: Turn) -> None:
-        mine = self._thread
-        if mine.epoch is not None and not mine.alone and over not in mine.turns:
-            self.execute("SELECT pg_advisory_xact_lock(?, ?)", (_OURS, over.value))
-            mine.turns.add(over)
+    def take_turns(self) -> None:
+        self._lock_once(_LIMITS, "pg_advisory_xact_lock")
 
-    def before_commit(self, write: Callable[[list[T]], None], items: Iterable[T]) -> None:
+    def _lock_once(self, key: int, function: str) -> None:
+        """Where others write beside this transaction: a lock until it ends."""
         mine = self._thread
-        if mine.epoch is None or mine.alone:
-            write(list(items))
-        else:
-            mine.waiting.setdefault(write, []).extend(items)
+        if mine.epoch is not None and not mine.alone and key not in mine.locks:
+            self.value(f"SELECT {function}(?, ?)", _OURS, key)
+            mine.locks.add(key)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -178,6 +173,8 @@ class PostgresDatabase(Database):
                 self._execute_many(sql, rows)
 
     def insert_events(self, sql: str, rows: Sequence[Sequence[Any]]) -> list[int]:
+        # Held by all that have numbers and have not committed: `last_event` waits for them.
+        self._lock_once(_EVENTS, "pg_advisory_xact_lock_shared")
         found: list[int] = []
         if rows:
             with self.translated():
@@ -303,6 +300,19 @@ class PostgresDatabase(Database):
     def numbers(self) -> Mapping[str, int]:
         return dict(self.rows(f"{_NUMBERS}"))
 
+    def last_event(self) -> int:
+        if self._thread.epoch is not None:
+            return self.last_number("event")
+        with self.translated():
+            self._ready().execute("BEGIN READ ONLY", prepare=False)
+            self._thread.epoch, self._thread.alone = next(self._epochs), True
+            try:
+                last = self.last_number("event")
+                self.value("SELECT pg_advisory_xact_lock(?, ?)", _OURS, _EVENTS)
+            finally:
+                self._roll_back()
+        return last
+
     def last_number(self, table: str) -> int:
         last = "SELECT pg_sequence_last_value(pg_get_serial_sequence(?, 'id')::regclass)"
         return int(self.value(last, table) or 0)
@@ -372,17 +382,10 @@ class PostgresDatabase(Database):
         mine.used = time.monotonic()
         return number[0]
 
-    def _write_what_waits(self) -> None:
-        mine = self._thread
-        while mine.waiting:
-            write = next(iter(mine.waiting))
-            write(mine.waiting.pop(write))
-
     def _ended(self) -> None:
         mine = self._thread
         mine.epoch, mine.alone = None, False
-        mine.turns.clear()
-        mine.waiting.clear()
+        mine.locks.clear()
 
     def _roll_back(self) -> None:
         connection = self._thread.connection

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from drip.errors import DatabaseEmpty, DatabaseUnavailable
-from drip.store.database import Cursor, Database, GivenUp, T, Turn
+from drip.store.database import Cursor, Database, GivenUp
 from drip.store.driverless import peewee
 from drip.store.glance import FREE_SPACE_FLOOR
 
@@ -118,11 +118,8 @@ class SqliteDatabase(Database):
             self._epoch += 1  # the write lock is held
             yield
 
-    def take_turns(self, over: Turn) -> None:
+    def take_turns(self) -> None:
         """There is one writer at a time."""
-
-    def before_commit(self, write: Callable[[list[T]], None], items: Iterable[T]) -> None:
-        write(list(items))
 
     @property
     def epoch(self) -> int | None:
@@ -231,6 +228,9 @@ class SqliteDatabase(Database):
 
     def numbers(self) -> Mapping[str, int]:
         return dict(self.rows("SELECT name, seq FROM sqlite_sequence"))
+
+    def last_event(self) -> int:
+        return self.last_number("event")
 
     def last_number(self, table: str) -> int:
         return int(self.value("SELECT seq FROM sqlite_sequence WHERE name = ?", table) or 0)
