@@ -19,10 +19,9 @@ from collections import Counter
 from pathlib import Path
 
 from tests.postgres_server import PostgresServer
-from tests.smtp_server.log import read_log
-from tests.smtp_server.process import spawn_server
 
 GOAL = 1.6
+SINK = Path(__file__).parent / "sending" / "slow_sink.py"
 
 CONFIG = """\
 database: {url}
@@ -61,8 +60,7 @@ def main() -> None:
             rates = []
             for workers in (1, given.workers):
                 place = folder / f"slow-{number}-{workers}"
-                dot = f"dot=delay {given.latency}"
-                seconds, sent, twice, missing = trial(server, place, given.slow, workers, "--fault", dot)
+                seconds, sent, twice, missing = trial(server, place, given.slow, workers, given.latency)
                 assert (sent, twice, missing) == (given.slow, 0, 0)
                 rates.append(sent / seconds)
             ratios.append(rates[1] / rates[0])
@@ -73,30 +71,31 @@ def main() -> None:
             print(f"{given.workers} workers are {statistics.median(ratios):.2f} x one (goal {GOAL})")
 
 
-def trial(server: PostgresServer, folder: Path, count: int, workers: int, *options: str) -> tuple[float, int, int, int]:
+def trial(
+    server: PostgresServer, folder: Path, count: int, workers: int, latency: float = 0.0
+) -> tuple[float, int, int, int]:
     """(seconds, accepted, accepted twice, never accepted) of so many messages by so many processes."""
     url = server.make(f"bench_{folder.name.replace('-', '_')}")
-    log = folder / "smtp.log"
     (folder / "sequences").mkdir(parents=True)
-    with spawn_server(log, "--no-fsync", *options) as (port, _):
-        (folder / "drip.yaml").write_text(CONFIG.format(url=url, port=port))
-        (folder / "sequences" / "welcome.yaml").write_text(SEQUENCE)
-        (folder / "people.csv").write_text(
-            "email,name\n" + "".join(f"p{number}@example.com,P{number}\n" for number in range(count))
-        )
-        drip = [sys.executable, "-m", "drip", "-C", str(folder)]
+    (folder / "sequences" / "welcome.yaml").write_text(SEQUENCE)
+    due = {f"p{number}@example.com" for number in range(count)}
+    (folder / "people.csv").write_text("email,name\n" + "".join(f"{email},Ada\n" for email in sorted(due)))
+    drip = [sys.executable, "-m", "drip", "-C", str(folder)]
+    sink = subprocess.Popen(
+        [sys.executable, str(SINK), str(latency)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with sink:
+        assert sink.stdout is not None
+        (folder / "drip.yaml").write_text(CONFIG.format(url=url, port=int(sink.stdout.readline())))
         for arguments in (["apply", "--yes"], ["import", "welcome", "people.csv"]):
             subprocess.run([*drip, *arguments], check=True, stdout=subprocess.DEVNULL)
         started = time.perf_counter()
-        running = [
-            subprocess.Popen([*drip, "run", "--once", "--workers", "1"], stdout=subprocess.DEVNULL)
-            for _ in range(workers)
-        ]
+        command = [*drip, "run", "--once", "--workers", "1"]
+        running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(workers)]
         codes = [process.wait() for process in running]
         seconds = time.perf_counter() - started
+        accepted = Counter(sink.communicate()[0].split())
     assert codes == [0] * workers, codes
-    accepted = Counter(message.recipients[0] for message in read_log(log).messages)
-    due = {f"p{number}@example.com" for number in range(count)}
     return seconds, accepted.total(), sum(times > 1 for times in accepted.values()), len(due - set(accepted))
 
 
