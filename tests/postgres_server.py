@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,7 +84,8 @@ class PostgresServer:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 cwd="/",
-                preexec_fn=_end_with_the_parent,
+                # The signal comes when the thread ends that started it.
+                preexec_fn=_end_with_the_parent if threading.current_thread() is threading.main_thread() else None,
                 **_as(self._user),
             )
         deadline = time.monotonic() + 60

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _DRIVERS = ("psycopg", "psycopg2", "psycopg2cffi", "pymysql", "MySQLdb", "mysql")
 
-_hidden = [name for name in _DRIVERS if name not in sys.modules]
-sys.modules.update(dict.fromkeys(_hidden))  # type: ignore[arg-type]  # None makes an import fail at once
-try:
-    import peewee
-finally:
-    for _name in _hidden:
-        del sys.modules[_name]
 
-__all__ = ["peewee"]
+@contextmanager
+def without_drivers() -> Iterator[None]:
+    """In this block, drivers that are not loaded yet seem not to be installed."""
+    hidden = [name for name in _DRIVERS if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import fail at once
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+with without_drivers():
+    import peewee
+
+__all__ = ["peewee", "without_drivers"]

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from drip.errors import DatabaseEmpty, DatabaseUnavailable
 from drip.store.database import Cursor, Database, GivenUp
-from drip.store.driverless import peewee
+from drip.store.driverless import peewee, without_drivers
 from drip.store.glance import FREE_SPACE_FLOOR
 
 BUSY_TIMEOUT = 30
@@ -201,7 +201,8 @@ class SqliteDatabase(Database):
             os.close(handle)
 
     def migrate(self, folder: Path, version: int) -> None:
-        from playhouse.migrations import Runner
+        with without_drivers():
+            from playhouse.migrations import Runner
 
         # One transaction over all of them: after a crash the schema is the old or the new one, never between.
         with self.transaction():
