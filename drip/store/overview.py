@@ -126,7 +126,11 @@ class Overview:
             )
         )
         deferred = dict(
-            self._database.rows("SELECT reason, COUNT(*) FROM delivery WHERE state = 'deferred' GROUP BY reason")
+            # The second condition is that of the index.
+            self._database.rows(
+                "SELECT reason, COUNT(*) FROM delivery WHERE state = 'deferred'"
+                " AND state IN ('sending', 'unknown', 'deferred', 'failed') GROUP BY reason"
+            )
         )
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         firsts = [first for _, first in self._database.rows(DUE_SEQUENCES) if first is not None]
