@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from drip.engine.agenda import Entry, Held
+    from drip.engine.limits import Limited
 
 WIDEST = 40
 """Characters of the longest bar."""
@@ -45,20 +46,26 @@ def agenda_command(invocation: Invocation, length: timedelta, as_json: bool) -> 
       drip agenda
       drip agenda --next 30d --json
     """
-    from drip.cli.output import write_json
+    from dataclasses import asdict
+
+    from drip.cli.output import count, line, write_json
+    from drip.cli.sequences import limit_words
 
     now = invocation.now()
     until = now + length
-    found, held = _look(invocation, now, until)
+    found, held, waiting = _look(invocation, now, until)
     days = _days(now, until, invocation)
     if as_json:
-        write_json(_object(now, until, days, found, held))
-    else:
-        _show(days, found, held)
+        write_json({**_object(now, until, days, found, held), "limited": waiting and asdict(waiting)})
+        return
+    _show(days, found, held)
+    if waiting is not None:
+        line(f"\n{count(waiting.due, 'message')} due now: {limit_words(waiting, invocation.zone, now)}")
 
 
-def _look(invocation: Invocation, now: datetime, until: datetime) -> tuple[list[Entry], list[Held]]:
+def _look(invocation: Invocation, now: datetime, until: datetime) -> tuple[list[Entry], list[Held], Limited | None]:
     from drip.engine.agenda import entries
+    from drip.engine.limits import limited
 
     found: list[Entry] = []
     with invocation.opened() as store:
@@ -66,7 +73,8 @@ def _look(invocation: Invocation, now: datetime, until: datetime) -> tuple[list[
             if stored.sends:
                 waiting = store.agenda.waiting(stored.id, until)
                 found += entries(stored, waiting, now=now, until=until, shown=invocation.zone)
-        return found, store.agenda.held()
+        held_up = limited(store, invocation.settings, now, store.claims.count_due(now))
+        return found, store.agenda.held(), held_up
 
 
 def _days(now: datetime, until: datetime, invocation: Invocation) -> list[date]:

@@ -330,7 +330,9 @@ def summary(report: Report, invocation: Invocation, now: datetime) -> str:
     if not any(found[kind] for kind in KINDS) and (report.remaining_due or report.trouble):
         done = "nothing was sent"
     if report.remaining_due:
-        return f"{done}; {report.remaining_due} still due"
+        room = report.room_at
+        until = f", the limits have room again {moment(room, invocation.zone)} ({distance(room, now)})" if room else ""
+        return f"{done}; {report.remaining_due} still due{until}"
     if report.next_due_at is None:
         return f"{done}; nobody waits"
     return f"{done}; next due {moment(report.next_due_at, invocation.zone)} ({distance(report.next_due_at, now)})"

@@ -11,8 +11,10 @@ from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from drip.core.sequence import Definition
+    from drip.engine.limits import Limited
     from drip.engine.records import Backlog, Inbox, ReportCounts, StoredSequence
     from drip.store.overview import State
     from drip.store.store import Store
@@ -139,6 +141,7 @@ def status_command(invocation: Invocation, sequence: str | None, status: str | N
     from dataclasses import asdict
 
     from drip.cli.output import write_json
+    from drip.engine.limits import limited
 
     if sequence is not None:
         _one_status(invocation, sequence, status, as_json)
@@ -147,15 +150,17 @@ def status_command(invocation: Invocation, sequence: str | None, status: str | N
     with invocation.opened() as store:
         state = store.overview.state(now)
         backlog = store.webhooks.backlog()
+        waiting = limited(store, invocation.settings, now, state.due_now)
         applied = bool(store.sequences.slugs())
         reports, inbox = (
             store.reports.counts(),
             store.reports.inbox("mailbox") if invocation.project.mailbox() else None,
         )
     if as_json:
-        write_json({**_state_object(state, backlog), "reports": asdict(reports), "inbox": inbox and asdict(inbox)})
+        found = {**_state_object(state, backlog), "limited": waiting and asdict(waiting)}
+        write_json({**found, "reports": asdict(reports), "inbox": inbox and asdict(inbox)})
     else:
-        _show_state(invocation, state, backlog, applied, (reports, inbox))
+        _show_state(invocation, state, waiting, backlog, applied, (reports, inbox))
 
 
 def _one_status(invocation: Invocation, slug: str, status: str | None, as_json: bool) -> None:
@@ -193,6 +198,7 @@ def _state_object(state: State, backlog: Backlog) -> dict[str, object]:
 def _show_state(
     invocation: Invocation,
     state: State,
+    waiting: Limited | None,
     backlog: Backlog,
     applied: bool,
     came_back: tuple[ReportCounts, Inbox | None],
@@ -204,7 +210,7 @@ def _show_state(
     last = state.last_run_at
     show_fields(
         [
-            ("due now", state.due_now),
+            ("due now", f"{state.due_now}" + (f"   {limit_words(waiting, zone, now)}" if waiting else "")),
             ("next due", f"{moment(next_due, zone)} ({distance(next_due, now)})" if next_due else "nobody waits"),
             ("sending", state.sending),
             ("unknown", f"{state.unknown}" + ("   `drip unknown` lists them" if state.unknown else "")),
@@ -220,6 +226,13 @@ def _show_state(
     )
     if not applied:
         note("no sequence is applied yet: run `drip apply`")
+
+
+def limit_words(waiting: Limited, zone: ZoneInfo, now: datetime) -> str:
+    """Until when the limits of drip.yaml hold up what is due."""
+    from drip.cli.output import distance, moment
+
+    return f"the limits have room again {moment(waiting.until, zone)} ({distance(waiting.until, now)})"
 
 
 def _report_words(counts: ReportCounts) -> str:

@@ -29,6 +29,26 @@ class Room:
     """Whether it is the limit of the day that is reached."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """People who are due and wait for a limit of all messages together."""
+
+    due: int
+    until: datetime
+    """When there is room for the next one."""
+
+
+def limited(store: Store, settings: Settings, now: datetime, due: int) -> Limited | None:
+    """Who waits for `rate`, `per_day` or `ramp`, and until when; None when nobody does.
+
+    Who waits for a limit of their domain is deferred until a time of their own.
+    """
+    if not due:
+        return None
+    free_at = Allowance(store, settings).room(now, 1).free_at
+    return None if free_at is None else Limited(due, free_at)
+
+
 class Allowance:
     """Asked inside the transaction that claims, told inside the one that records."""
 

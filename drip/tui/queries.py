@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from drip.core.schedule import subscriber_zone
 from drip.core.subscription import Subscription, SubscriptionStatus, SuppressionReason
 from drip.core.webhooks import PostState
+from drip.engine.limits import Limited, limited
 from drip.engine.outlook import Coming, outlook
 from drip.engine.records import Backlog, Delivery, Person, StoredSequence, WebhookDelivery
 from drip.errors import DatabaseUnavailable
@@ -50,6 +51,8 @@ class Glance:
     """Workers with a lease that holds."""
     backlog: Backlog
     """Of webhooks."""
+    limited: Limited | None = None
+    """Who is due and waits for a limit; None when nobody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,9 @@ class Desk:
         """The state of the whole; today begins at midnight of the project's zone."""
         now = self.clock()
         at_work = Board(store.database).at_work(now)
-        return Glance(now, store.overview.state(now.astimezone(self.zone)), at_work, store.webhooks.backlog())
+        state = store.overview.state(now.astimezone(self.zone))
+        waiting = limited(store, self.project.settings, now, state.due_now)
+        return Glance(now, state, at_work, store.webhooks.backlog(), waiting)
 
     def sequences(self, store: Store, *, count: bool = True) -> tuple[SequenceRow, ...]:
         """All sequences, the active ones first.

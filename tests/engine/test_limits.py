@@ -13,6 +13,7 @@ from drip.core.limits import Bucket, allowed_per_day, next_token_at, refilled, w
 from drip.core.settings import Limits, Ramp, Rate
 from drip.engine.catalogue import Catalogue
 from drip.engine.ledger import Ledger
+from drip.engine.limits import Limited, limited
 from drip.engine.ports import Envelope
 from drip.engine.records import Marked
 from tests.lab import START, Lab, a_sequence, a_step, accept, open_lab
@@ -38,6 +39,17 @@ def test_per_day_lets_exactly_so_many_go_and_the_rest_the_next_day(tmp_path: Pat
         assert [report.remaining_due for report in reports] == [9, 2, 0]
         # the day ends at midnight in the project's zone, UTC here
         assert reports[0].room_at == START.replace(hour=0) + timedelta(days=1)
+
+
+def test_who_waits_for_a_limit_and_until_when(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(per_day=2)) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        assert limited(lab.store, lab.settings, lab.now, 0) is None
+        crowd(lab, 5)
+        assert limited(lab.store, lab.settings, lab.now, 5) is None
+        lab.tick()
+        waiting = limited(lab.store, lab.settings, lab.now, lab.store.claims.count_due(lab.now))
+        assert waiting == Limited(3, START.replace(hour=0) + timedelta(days=1))
 
 
 def test_what_did_not_leave_does_not_count(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class Figures(Grid):
 
 def _figures(glance: Glance) -> Iterator[tuple[str, str, str]]:
     state, backlog = glance.state, glance.backlog
-    yield number(state.due_now), "due now", "cyan" if state.due_now else ""
+    yield _due_now(glance)
     yield number(state.sending), "sending", "cyan" if state.sending else ""
     yield number(state.sent_today), "sent today", "green" if state.sent_today else ""
     yield _deferred(glance)
@@ -51,6 +51,13 @@ def _figures(glance: Glance) -> Iterator[tuple[str, str, str]]:
 
 def _flag(glyph: str, count: int) -> str:
     return f"{glyph} {number(count)}" if count else "0"
+
+
+def _due_now(glance: Glance) -> tuple[str, str, str]:
+    if glance.limited is not None:
+        words = f"due, room {due(glance.limited.until, glance.at)}"
+        return number(glance.state.due_now), words, "yellow"
+    return number(glance.state.due_now), "due now", "cyan" if glance.state.due_now else ""
 
 
 def _deferred(glance: Glance) -> tuple[str, str, str]:
