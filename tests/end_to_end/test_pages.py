@@ -20,8 +20,11 @@ import pytest
 import yaml
 
 from drip.cli.main import drip
+from drip.files.starter import write_starter
 from drip.notify.sign import signed_headers
 from tests.end_to_end.pages import PAGES, Block, begins_empty, blocks, commands, kind_of, script
+from tests.end_to_end.test_readme import shell
+from tests.postgres_server import PostgresServer
 
 ALL = [block for page in PAGES for block in blocks(page)]
 QUICK = ("first-mail", "README")
@@ -201,6 +204,25 @@ def test_the_examples_tell_a_true_event_from_a_forged_one(name: str, tmp_path: P
     ):
         with pytest.raises((ValueError, getattr(module, "WebhookVerificationError", ValueError))):
             module.event_of(forged_headers, forged_body)
+
+
+@pytest.mark.slow
+def test_what_the_page_on_postgresql_tells_to_type_works(tmp_path: Path) -> None:
+    found = blocks("postgresql")
+    settings = next(block.text for block in found if block.language == "yaml")
+    script_of_it = next(block.text for block in found if block.language == "sh" and "apply" in block.text)
+    write_starter(tmp_path)
+    server = PostgresServer()
+    try:
+        settings = re.sub(r"postgresql://.*", lambda _: server.url(), settings)
+        (tmp_path / "drip.yaml").write_text(settings)
+        done = shell(script_of_it, tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        # the copy is the same, and is SQLite
+        (tmp_path / "drip.yaml").write_text(BASE + "database: sqlite:///copy.db\n")
+        assert json.loads(shell("drip list --json", tmp_path).stdout)[0]["subscribers"]["active"] == 1
+    finally:
+        server.remove()
 
 
 def test_a_page_begins_in_a_project_unless_it_says_otherwise() -> None:
