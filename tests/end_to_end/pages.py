@@ -15,9 +15,13 @@ block, which a reader does not see, says what else is to be done with it:
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import re
 import shlex
+import socket
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,10 @@ _BLOCK = re.compile(
 _START = re.compile(r"^<!-- start: (\w+) -->$", re.MULTILINE)
 _PLACE = "127.0.0.1:8025"
 _SMTP_HOST = re.compile(r"\bsmtp\.[a-z-]+\.example\b")
+
+
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+"""What a secret of a webhook may be."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,44 @@ def script(page: str, port: int) -> str:
     for block in blocks(page):
         lines += [f"echo '--- {block.id}' >&2", *_run(block)]
     return "\n".join(lines).replace(_PLACE, f"127.0.0.1:{port}") + "\n"
+
+
+def play(page: str, folder: Path, programs: Path) -> None:
+    """Type what a page tells, in a new folder, with the `drip` of one environment; fail where it is not as it says.
+
+    Args:
+        programs: the folder of that `drip` and its `python`.
+    """
+    here = folder / "here"
+    here.mkdir()
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder),
+        "DRIP_WEBHOOK_SECRET": SECRET,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+    exports = "".join(f"export {name}\n" for block in blocks(page) if (name := block.said("environment")))
+    said = folder / "said"
+    with said.open("w") as file:
+        done = subprocess.run(
+            ["bash", "-c", exports + script(page, _free_port())],
+            cwd=here,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            timeout=200,
+            check=False,
+        )
+    assert done.returncode == 0, said.read_text()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _run(block: Block) -> list[str]:

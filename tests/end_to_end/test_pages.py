@@ -7,7 +7,6 @@ import configparser
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -22,14 +21,13 @@ import yaml
 from drip.cli.main import drip
 from drip.files.starter import write_starter
 from drip.notify.sign import signed_headers
-from tests.end_to_end.pages import PAGES, Block, begins_empty, blocks, commands, kind_of, script
+from tests.end_to_end.pages import PAGES, SECRET, Block, begins_empty, blocks, commands, kind_of, play
 from tests.end_to_end.test_readme import shell
 from tests.postgres_server import PostgresServer
 
 ALL = [block for page in PAGES for block in blocks(page)]
 QUICK = ("first-mail", "README")
 """Pages that are run each time; the others take long."""
-SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 
 BASE = "from: Ada <ada@example.com>\nbase_url: https://mail.example.com\npostal_address: 1 Example Street\n"
 STEP = "steps:\n  - {id: one, delay: 0, subject: One, body: One.}\n"
@@ -56,13 +54,6 @@ def test_every_block_says_what_it_is() -> None:
     assert unknown == []
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.mark.parametrize(
     "page",
     [
@@ -72,29 +63,7 @@ def _free_port() -> int:
     ],
 )
 def test_what_a_page_tells_to_type_works(page: str, tmp_path: Path) -> None:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "DRIP_WEBHOOK_SECRET": SECRET,
-        "GIT_CONFIG_GLOBAL": os.devnull,
-    }
-    exports = "".join(f"export {name}\n" for block in blocks(page) if (name := block.said("environment")))
-    said = tmp_path / "said"
-    with said.open("w") as file:
-        done = subprocess.run(
-            ["bash", "-c", exports + script(page, _free_port())],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            timeout=100,
-            check=False,
-        )
-    assert done.returncode == 0, said.read_text()
+    play(page, tmp_path, Path(sys.executable).parent)
 
 
 @pytest.mark.parametrize("block", of("yaml"), ids=ids)
