@@ -55,7 +55,7 @@ class RemoteServer:
         return parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost")
 
     def all(self, path: str) -> list[Any]:
-        """Every object of a list, over all its pages; raises as `get`."""
+        """Every object of a list, over all its pages; raises as `get`, and Invalid where the list does not end."""
         found: list[Any] = []
         while len(found) < MOST:
             page = self.get(f"{path}?{urlencode({'limit': PAGE, 'offset': len(found)})}")
@@ -66,6 +66,8 @@ class RemoteServer:
             found += page
             if len(page) < PAGE:
                 break
+        else:
+            raise Invalid(f"{self.url}{path} lists more than {MOST:,} objects, and seems to have no end", _NO_API)
         return found
 
     def get(self, path: str) -> Any:

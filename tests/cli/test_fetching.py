@@ -295,6 +295,12 @@ def test_a_server_without_pages_is_read_once(foreign: Foreign, tmp_path: Path, m
     assert sum(path.startswith(f"{SEQUENCES}?") for path in foreign.asked) == 2
 
 
+def test_a_list_without_an_end_is_told(foreign: Foreign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drip.cli.remote.MOST", 100)
+    foreign.answers = {SEQUENCES: [{"id": number} for number in range(100)], TEMPLATES: []}
+    assert "lists more than 100 objects" in fetch(tmp_path, foreign.url, monkeypatch, code=2).stderr
+
+
 def test_nobody_there_is_tried_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "can't be reached" in fetch(tmp_path, "http://127.0.0.1:2", monkeypatch, code=3).stderr
 
