@@ -40,6 +40,8 @@ LOST_IN_A_ROW = 4
 """Connections lost in a row that mean that the transport is down."""
 LONGEST_ROOM_WAIT = 5.0
 """Seconds that a pass waits for the rate; what takes longer is for a later pass."""
+SHORTEST_ROOM_WAIT = 0.1
+"""Seconds that a pass waits at least, so that a few go together; a rate's bucket holds more than comes in that time."""
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
 """Seconds the loop waits for a transport that is down: doubling from the first to the longest."""
 
@@ -267,7 +269,7 @@ class Worker:
         older = any(worker.id < self._id for worker in self._store.claims.workers())
         if wait > LONGEST_ROOM_WAIT or older:
             return False
-        self._halt.wait(max(wait, 0.001))
+        self._halt.wait(max(wait, SHORTEST_ROOM_WAIT))
         return free_at is not None and self._clock() >= free_at
 
     def _hand_out(self, claims: list[Claim]) -> None:
