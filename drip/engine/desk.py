@@ -5,7 +5,8 @@ Nothing is decided about people here, and no octet is sent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import timedelta
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -13,6 +14,7 @@ from typing import Protocol
 
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.engine.ledger import Result
+from drip.engine.points import Point, reached
 from drip.engine.ports import Desk, P, Session
 from drip.engine.records import Claim
 from drip.engine.sender import Letter, Sender
@@ -82,21 +84,12 @@ class SendingDesk:
             self._settle(made)
         return None
 
-    def mark(self, letters: Sequence[Letter]) -> Sequence[bool]:
+    def mark(self, letters: Sequence[Letter], tell: Callable[[], None]) -> Marking:
         """Whether each may be sent; see `engine.ports.Desk`."""
         results, self._results = self._results, []
-        try:
-            allowed = self._writer.mark([letter.mark for letter in letters], results)
-        except Unavailable as error:
-            # The claims of these are taken back with the others that could not be settled.
-            self._overseer.lost_hold(error)
-            for letter in letters:
-                letter.lost = True
-            allowed = [False] * len(letters)
-        self._overseer.settled(len(results))
-        for letter, may_go in zip(letters, allowed, strict=True):
-            letter.marked = may_go
-        return allowed
+        future = self._writer.mark([letter.mark for letter in letters], results)
+        future.add_done_callback(lambda _: tell())
+        return Marking(letters, len(results), future, self._overseer)
 
     def done(self, letter: Letter, outcome: Outcome) -> None:
         """What came of a letter; see `engine.ports.Desk`."""
@@ -151,6 +144,36 @@ class SendingDesk:
         self._overseer.settled(len(claims))
 
 
+class Marking:
+    """Marks that the writer makes; fulfils `engine.ports.Pending`."""
+
+    def __init__(self, letters: Sequence[Letter], results: int, future: Future[list[bool]], overseer: Overseer) -> None:
+        self._letters = letters
+        self._results = results
+        self._future = future
+        self._overseer = overseer
+
+    def done(self) -> bool:
+        """Whether it is committed, or has failed."""
+        return self._future.done()
+
+    def result(self) -> Sequence[bool]:
+        """Whether each may be sent."""
+        try:
+            allowed = self._future.result()
+        except Unavailable as error:
+            # The claims of these are taken back with the others that could not be settled.
+            self._overseer.lost_hold(error)
+            for letter in self._letters:
+                letter.lost = True
+            allowed = [False] * len(self._letters)
+        reached(Point.MARKED)
+        self._overseer.settled(self._results)
+        for letter, may_go in zip(self._letters, allowed, strict=True):
+            letter.marked = may_go
+        return allowed
+
+
 class OneByOne:
     """A session as a fleet: each message is waited for; fulfils `engine.ports.Fleet`."""
 
@@ -177,4 +200,8 @@ class OneByOne:
 
 
 def _marked(desk: Desk[P], parcel: P) -> bool:
-    return desk.mark([parcel])[0]
+    return desk.mark([parcel], _nobody).result()[0]
+
+
+def _nobody() -> None:
+    """Whoever waits for the result need not be told."""

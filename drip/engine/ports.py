@@ -86,6 +86,18 @@ class Parcel(Protocol):
 P = TypeVar("P", bound=Parcel)
 
 
+class Pending(Protocol):
+    """Marks that are being made."""
+
+    def done(self) -> bool:
+        """Whether it is decided."""
+        ...
+
+    def result(self) -> Sequence[bool]:
+        """Whether each may be sent; waits until it is decided."""
+        ...
+
+
 class Desk(Protocol[P]):
     """Where a fleet gets its parcels, and brings back what came of them. For one thread."""
 
@@ -93,8 +105,12 @@ class Desk(Protocol[P]):
         """The next one; None when there is none now."""
         ...
 
-    def mark(self, parcels: Sequence[P], /) -> Sequence[bool]:
-        """Before the final dots of these: whether each may be sent, durably. What `done` brought is written with it."""
+    def mark(self, parcels: Sequence[P], tell: Callable[[], None], /) -> Pending:
+        """Before the final dots of these: whether each may be sent, durably. What `done` brought is written with it.
+
+        Args:
+            tell: called from another thread when it is decided; or not at all, when it is decided already.
+        """
         ...
 
     def done(self, parcel: P, outcome: Outcome, /) -> None:

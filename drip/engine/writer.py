@@ -92,16 +92,14 @@ class Writer:
         """
         return self._call(job, (), alone=alone)
 
-    def mark(self, marked: Sequence[Marked], results: Sequence[Result] = ()) -> list[bool]:
-        """Mark and wait for the commit; False means that the dot must not be sent.
+    def mark(self, marked: Sequence[Marked], results: Sequence[Result] = ()) -> Future[list[bool]]:
+        """Mark; the answer is there after the commit, and False means that the dot must not be sent.
 
         Args:
             results: recorded in the same transaction, and before.
         """
         reached(Point.MARK)
-        done = self._call(lambda: [self._ledger.mark(one, self._clock()) for one in marked], results)
-        reached(Point.MARKED)
-        return done
+        return self._submit(lambda: [self._ledger.mark(one, self._clock()) for one in marked], results)
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give back claims that nothing was done with, and wait for the commit."""
@@ -115,9 +113,12 @@ class Writer:
             self._put(Entry(results))
 
     def _call(self, job: Callable[[], T], results: Sequence[Result], *, alone: bool = False) -> T:
+        return self._submit(job, results, alone=alone).result()
+
+    def _submit(self, job: Callable[[], T], results: Sequence[Result], *, alone: bool = False) -> Future[T]:
         future: Future[T] = Future()
         self._put(Entry(results, job, future, alone))  # type: ignore[arg-type]
-        return future.result()
+        return future
 
     def _put(self, entry: Entry) -> None:
         self._queue.put(entry)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from drip.engine.ports import Desk
+from drip.engine.ports import Desk, Pending
 from drip.transport.conversation import QUIT_SECONDS, Ask, Conversation, Say, Talk
 from drip.transport.replies import BLOCK
 
@@ -45,6 +45,8 @@ class SmtpFleet:
         self._lanes = [_Lane(conversation) for conversation in conversations]
         self._free = list(self._lanes)
         self._marking: list[_Lane] = []
+        self._finished: list[tuple[Any, Any]] | None = None
+        """What is for the desk after the dots; None when it can be told at once."""
         self._waiting: dict[int, _Lane] = {}
         """By the socket's number: those that wait to be able to send or receive."""
         self._connecting: set[_Lane] = set()
@@ -97,10 +99,26 @@ class SmtpFleet:
 
     def _mark(self, desk: Desk[Any]) -> None:
         marking, self._marking = self._marking, []
-        allowed = desk.mark([lane.parcel for lane in marking])
+        pending = desk.mark([lane.parcel for lane in marking], self.wake)
+        self._finished = []
+        while not pending.done():
+            self._tend(desk, pending)
         # Nothing but the dots comes between the commit and the dots.
-        for lane, may_go in zip(marking, allowed, strict=True):
+        for lane, may_go in zip(marking, pending.result(), strict=True):
             self._go_on(desk, lane, may_go)
+        finished, self._finished = self._finished, None
+        for parcel, outcome in finished:
+            desk.done(parcel, outcome)
+
+    def _tend(self, desk: Desk[Any], pending: Pending) -> None:
+        """While marks are made, lead on whoever has an answer; no new message is begun, as that takes its time."""
+        for number, _ in self._poll.poll(1000):
+            if pending.done():
+                return  # the others stay ready
+            if number == self._ear.fileno():
+                self._hear_bell(desk)
+            else:
+                self._resume(desk, self._unpark(number))
 
     def _go_on(self, desk: Desk[Any], lane: _Lane, came: Any, error: BaseException | None = None) -> None:
         """Lead one conversation as far as it goes without waiting."""
@@ -111,7 +129,10 @@ class SmtpFleet:
             except StopIteration as end:
                 parcel, lane.parcel, lane.talk = lane.parcel, None, None
                 self._free.append(lane)
-                desk.done(parcel, end.value)
+                if self._finished is None:
+                    desk.done(parcel, end.value)
+                else:
+                    self._finished.append((parcel, end.value))
                 return
             came = error = None
             if want is Ask.MARK:
@@ -237,5 +258,5 @@ class SmtpFleet:
             lane.talk = lane.parcel = None
             if talk is not None:
                 talk.close()
-        self._marking = []
+        self._marking, self._finished = [], None
         self._free = [lane for lane in self._lanes if lane not in self._connecting]

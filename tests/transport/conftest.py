@@ -65,6 +65,19 @@ class OneAtATime:
 
 
 @dataclass
+class Decided:
+    """Marks that were made at once."""
+
+    allowed: Sequence[bool]
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> Sequence[bool]:
+        return self.allowed
+
+
+@dataclass
 class _OneParcel:
     """A desk with one parcel, which is its own."""
 
@@ -79,8 +92,8 @@ class _OneParcel:
         given, self.given = self.given, True
         return None if given else self
 
-    def mark(self, parcels: Sequence[_OneParcel]) -> list[bool]:
-        return [self.answer() for _ in parcels]
+    def mark(self, parcels: Sequence[_OneParcel], _tell: Callable[[], None]) -> Decided:
+        return Decided([self.answer() for _ in parcels])
 
     def done(self, _parcel: _OneParcel, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
