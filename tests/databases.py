@@ -6,12 +6,16 @@ done with is emptied for the next: that takes a twentieth of the time of making 
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
+from drip.store.copying import copy_rows
 from drip.store.database import Database, open_url
+from drip.store.driverless import peewee
 from drip.store.store import Store
 from tests.postgres_server import PostgresServer
 
@@ -56,7 +60,10 @@ def url_at(path: Path) -> str:
     if not ON_POSTGRES:
         return f"sqlite:///{path}"
     if path not in _made:
-        _made[path] = _empty.pop() if _empty else new_postgres()
+        # A process that a test starts is told by its environment.
+        told = os.environ.get(_told(path))
+        _made[path] = told or (_empty.pop() if _empty else new_postgres())
+        os.environ[_told(path)] = _made[path]
     return _made[path]
 
 
@@ -65,10 +72,31 @@ def database_at(path: Path) -> Database:
     return open_url(url_at(path))
 
 
+def put_back(database: Database, copy: Path) -> None:
+    """Make a database what a backup of it says, as an operator does it: with nobody connected."""
+    database.close()
+    if database.path is not None:
+        for name in ("-wal", "-shm"):
+            database.path.with_name(database.path.name + name).unlink(missing_ok=True)
+        shutil.copy(copy, database.path)
+        database.connect()
+        return
+    file = open_url(f"sqlite:///{copy}")
+    server().sql(_EMPTY, name_of(url_at(copy.parent / "drip.db")))
+    with file.connected():
+        database.connect()
+        copy_rows(file, database)
+
+
+def _told(path: Path) -> str:
+    return f"DRIP_TEST_URL_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
+
+
 def forget(folder: Path) -> None:
     """Give back the databases of all files in a folder."""
     for path in [path for path in _made if path.is_relative_to(folder)]:
         url = _made.pop(path)
+        os.environ.pop(_told(path), None)
         server().sql(_EMPTY, name_of(url))
         _empty.append(url)
 
@@ -76,6 +104,15 @@ def forget(folder: Path) -> None:
 def drop(url: str) -> None:
     """Drop a database, whoever is connected to it."""
     server().sql(f"DROP DATABASE {name_of(url)} WITH (FORCE)")
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What a database raises for a row that may not be."""
+    if ON_POSTGRES:
+        import psycopg
+
+        return (psycopg.IntegrityError, psycopg.DataError)
+    return (peewee.IntegrityError,)
 
 
 def name_of(url: str) -> str:

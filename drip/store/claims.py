@@ -29,7 +29,7 @@ CLAIMED = """
         EXISTS (SELECT 1 FROM suppression x WHERE x.email_key = c.email_key)
     FROM subscription s JOIN contact c ON c.id = s.contact_id
     LEFT JOIN delivery d ON d.subscription_id = s.id AND d.step_id = s.next_step_id
-    WHERE s.id IN ({}) ORDER BY s.next_send_at
+    WHERE s.id IN ({}) ORDER BY s.next_send_at, s.id
 """
 
 # The fence, and the last look at consent: nothing is marked but what is still this owner's, this claim's, unchanged,

@@ -18,12 +18,12 @@ _ENDPOINT = """
 """
 
 _SET = """
-    INSERT INTO webhook_endpoint (key_id, url, secret, created_at) VALUES (?, ?, ?, ?)
+    INSERT INTO webhook_endpoint AS e (key_id, url, secret, created_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (key_id) WHERE key_id IS NOT NULL DO UPDATE SET url = excluded.url, secret = excluded.secret,
-        old_secret = CASE WHEN removed_at IS NULL AND secret <> excluded.secret THEN secret
-            WHEN removed_at IS NULL THEN old_secret END,
-        old_secret_until = CASE WHEN removed_at IS NULL AND secret <> excluded.secret THEN ?
-            WHEN removed_at IS NULL THEN old_secret_until END,
+        old_secret = CASE WHEN e.removed_at IS NULL AND e.secret <> excluded.secret THEN e.secret
+            WHEN e.removed_at IS NULL THEN e.old_secret END,
+        old_secret_until = CASE WHEN e.removed_at IS NULL AND e.secret <> excluded.secret THEN ?
+            WHEN e.removed_at IS NULL THEN e.old_secret_until END,
         disabled_at = NULL, removed_at = NULL, held_until = NULL
 """
 

@@ -24,7 +24,7 @@ from drip.core.moments import floor_to_millisecond
 from drip.errors import DatabaseEmpty, DatabaseUnavailable, DripError
 from drip.store.database import Cursor, Database, GivenUp
 from drip.store.postgres_errors import unavailable
-from drip.store.postgres_link import Connection, Server, is_alive
+from drip.store.postgres_link import Connection, Server, is_alive, is_lost
 from drip.store.postgres_sql import definition, translated
 
 _OURS = 0x64726970
@@ -240,8 +240,8 @@ class PostgresDatabase(Database):
         except psycopg.Error as error:
             if isinstance(error, psycopg.errors.QueryCanceled) and self._thread.given_up:
                 raise
-            if self._thread.connection is not None and self._thread.connection.closed:
-                self._thread.connection = None
+            if self._thread.connection is not None and is_lost(self._thread.connection, error):
+                self._lose()
             words = unavailable(error, self.place)
             if words is None:
                 raise
@@ -369,11 +369,11 @@ class PostgresDatabase(Database):
         connection = self._ready()
         try:
             cursor = connection.execute(begin, prepare=False)
-        except psycopg.OperationalError:
-            if not connection.closed:
+        except psycopg.OperationalError as error:
+            if not is_lost(connection, error):
                 connection.execute("ROLLBACK", prepare=False)  # the lock could not be had
                 raise
-            mine.connection = None  # nothing has begun: another connection is as good
+            self._lose()  # nothing has begun: another connection is as good
             connection = self._ready()
             cursor = connection.execute(begin, prepare=False)
         *_, last = cursor.results()
@@ -381,6 +381,11 @@ class PostgresDatabase(Database):
         mine.epoch, mine.alone = next(self._epochs), alone
         mine.used = time.monotonic()
         return number[0]
+
+    def _lose(self) -> None:
+        """The connection is gone, and those that are kept have probably gone with it."""
+        self._thread.connection = None
+        self._server.forget()
 
     def _ended(self) -> None:
         mine = self._thread
@@ -402,10 +407,10 @@ class PostgresDatabase(Database):
         self._ended()
         try:
             connection.execute("COMMIT", prepare=False)
-        except psycopg.Error:
-            if not connection.closed:
+        except psycopg.Error as error:
+            if not is_lost(connection, error):
                 raise
-            self._thread.connection = None
+            self._lose()
             if not self._came_through(number):
                 raise
         self._thread.used = time.monotonic()

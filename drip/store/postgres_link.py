@@ -84,6 +84,12 @@ class Server:
                 return
         connection.close()
 
+    def forget(self) -> None:
+        """Close the connections that nobody uses."""
+        with self._lock:
+            kept, self._idle[:] = list(self._idle), []
+        _close_all(kept)
+
     def _pop(self) -> tuple[float, Connection] | None:
         with self._lock:
             if self._process != os.getpid():  # a fork shares the parent's sockets, and must not speak on them
@@ -128,6 +134,13 @@ def is_alive(connection: Connection) -> bool:
     except psycopg.Error:
         return False
     return True
+
+
+def is_lost(connection: Connection, error: psycopg.Error) -> bool:
+    """Whether an error was the connection's last word; then it is closed here too."""
+    if not connection.closed and (error.sqlstate or "").startswith(("08", "25P03", "57P")):
+        connection.close()  # the server has closed it, but libpq has not read so far
+    return connection.closed
 
 
 def _place(known: Mapping[str, Any]) -> str:

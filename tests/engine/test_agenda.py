@@ -86,6 +86,7 @@ def test_who_is_held_and_why(lab: Lab) -> None:
     ]
 
 
+@pytest.mark.sqlite
 def test_a_look_ahead_reads_the_due_alone(lab: Lab) -> None:
     fill(lab, 1000)
     statement = WAITING.replace("?", "1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, time, timedelta
@@ -23,6 +24,7 @@ from drip.engine.ports import Envelope
 from drip.engine.status import set_status
 from drip.errors import DatabaseUnavailable
 from drip.store.invariants import violations
+from tests.databases import put_back
 from tests.lab import DAY, HOUR, START, Lab, a_sequence, a_step, accept, open_lab, utc
 
 ADA = "ada@example.com"
@@ -193,8 +195,9 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def on_stage(staged: Path, tmp_path: Path) -> Iterator[Lab]:
     """A lab with the cast in it."""
-    (tmp_path / "drip.db").write_bytes(staged.read_bytes())
+    shutil.copy(staged, tmp_path / "copy.db")
     with open_lab(tmp_path) as lab:
+        put_back(lab.store.database, tmp_path / "copy.db")
         lab.now = NOW
         yield lab
         assert violations(lab.store.database) == []
@@ -215,8 +218,9 @@ def afterwards(staged: Path, tmp_path_factory: pytest.TempPathFactory) -> Callab
     @cache
     def after(edit: str) -> dict[str, Place]:
         folder = tmp_path_factory.mktemp("edit")
-        (folder / "drip.db").write_bytes(staged.read_bytes())
+        shutil.copy(staged, folder / "copy.db")
         with open_lab(folder) as lab:
+            put_back(lab.store.database, folder / "copy.db")
             lab.now = NOW
             lab.apply(*([] if edit == FILE_GONE else [EDITS[edit][0]]), prune=edit == FILE_GONE)
             return places(lab)

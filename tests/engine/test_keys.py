@@ -56,6 +56,7 @@ def test_the_last_use_is_written_once_a_minute(lab: Lab) -> None:
         assert lab.store.keys.all()[0].last_used_at == lab.now + timedelta(seconds=written)
 
 
+@pytest.mark.sqlite
 def test_nothing_that_is_kept_or_shown_has_the_key(lab: Lab) -> None:
     made = create_key(lab.store, "app", lab.now)
     authenticate(lab.store, made.secret, lab.now)

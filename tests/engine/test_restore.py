@@ -16,6 +16,7 @@ from drip.engine.worker import Worker
 from drip.errors import DatabaseUnavailable, Refused
 from drip.store.highwater import HighWaterMark
 from drip.store.invariants import violations
+from tests.databases import put_back
 from tests.lab import DAY, START, Lab, a_sequence, a_step, open_lab
 
 STEPS = (a_step("one"), a_step("two", "1d"), a_step("three", "1d"))
@@ -29,7 +30,7 @@ class MarkedLab(Lab):
             *(self.store, self.settings, self.transport, self.processes),
             clock=lambda: self.now,
             told=self.facts.append,
-            high_water=HighWaterMark(self.store),
+            high_water=HighWaterMark(self.store, self.folder),
         )
 
     def back_up(self) -> None:
@@ -37,14 +38,10 @@ class MarkedLab(Lab):
 
     def restore(self) -> None:
         """Yesterday's file in the place of today's, as an operator does it: with nobody connected."""
-        self.store.database.close()
-        for name in ("drip.db-wal", "drip.db-shm"):
-            (self.folder / name).unlink(missing_ok=True)
-        shutil.copy(self.folder / "backup.db", self.folder / "drip.db")
-        self.store.database.connect()
+        put_back(self.store.database, self.folder / "backup.db")
 
     def accept(self, *, hold: bool) -> int:
-        return accept_restored(self.store, HighWaterMark(self.store), hold=hold, now=self.now)
+        return accept_restored(self.store, HighWaterMark(self.store, self.folder), hold=hold, now=self.now)
 
     def message_ids(self) -> list[bytes]:
         return [
@@ -154,7 +151,7 @@ def test_ids_that_were_given_out_in_the_gap_are_not_given_to_others(lab: MarkedL
 
 def test_nor_while_nobody_has_noticed_yet(lab: MarkedLab) -> None:
     lose_two_days(lab)
-    HighWaterMark(lab.store).protect_ids()
+    HighWaterMark(lab.store, lab.folder).protect_ids()
     lab.subscribe("mallory@example.com")
     assert lab.person("mallory@example.com").id > 4
     with pytest.raises(DatabaseUnavailable):
@@ -193,7 +190,7 @@ def test_the_mark_is_written_after_a_pass_that_did_something_and_never_goes_back
     assert written["numbers"]["event"] == lab.store.events.last()
     assert written["at"] == "2026-03-02T09:00:00.000Z"
     mark.write_text(json.dumps({**written, "numbers": {**written["numbers"], "event": 3}}))
-    HighWaterMark(lab.store).note(START)
+    HighWaterMark(lab.store, lab.folder).note(START)
     assert json.loads(mark.read_text())["numbers"]["event"] == lab.store.events.last()
     stamp = mark.stat().st_mtime_ns
     lab.tick()

@@ -307,6 +307,7 @@ def test_a_worker_that_slept_through_its_lease_goes_on_with_new_claims(
 # ---- a database that can't be used
 
 
+@pytest.mark.sqlite
 def test_a_busy_database_at_the_claim_is_said_and_the_next_pass_goes_on(hasty: Lab) -> None:
     crowd(hasty, 3)
     other = Holder(hasty)
@@ -318,6 +319,7 @@ def test_a_busy_database_at_the_claim_is_said_and_the_next_pass_goes_on(hasty: L
         assert worker.run_once().counts["sent"] == 3
 
 
+@pytest.mark.sqlite
 def test_the_loop_waits_for_a_database_that_is_busy(hasty: Lab) -> None:
     crowd(hasty, 3)
     other = Holder(hasty)
@@ -339,6 +341,7 @@ def test_the_loop_waits_for_a_database_that_is_busy(hasty: Lab) -> None:
     assert reports[1].counts["sent"] == 3
 
 
+@pytest.mark.sqlite
 def test_a_busy_database_at_the_mark_sends_nothing_and_loses_nobody(hasty: Lab) -> None:
     crowd(hasty, 5)
     other = Holder(hasty)
@@ -355,6 +358,7 @@ def test_a_busy_database_at_the_mark_sends_nothing_and_loses_nobody(hasty: Lab) 
     assert len({envelope.recipient for envelope, _ in hasty.transport.sent}) == len(hasty.transport.sent) == 5
 
 
+@pytest.mark.sqlite
 def test_a_busy_database_at_the_record_is_tried_until_it_lands(hasty: Lab) -> None:
     crowd(hasty, 5)
     other = Holder(hasty)
@@ -367,6 +371,7 @@ def test_a_busy_database_at_the_record_is_tried_until_it_lands(hasty: Lab) -> No
     other.release()
 
 
+@pytest.mark.sqlite
 def test_an_answer_that_can_not_be_recorded_is_unknown_and_not_sent_again(
     hasty: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -384,6 +389,7 @@ def test_an_answer_that_can_not_be_recorded_is_unknown_and_not_sent_again(
     assert len(recipients) == len(set(recipients)) == 5
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("pages", [0, 1, 2, 4, 8])
 def test_a_full_disk_is_said_and_once_there_is_space_everything_goes_on(
     hasty: Lab, monkeypatch: pytest.MonkeyPatch, pages: int
@@ -407,6 +413,7 @@ def test_a_full_disk_is_said_and_once_there_is_space_everything_goes_on(
     assert database.value("PRAGMA integrity_check") == "ok"
 
 
+@pytest.mark.sqlite
 def test_a_database_that_can_not_be_written_is_said_before_anything_is_claimed(hasty: Lab) -> None:
     crowd(hasty, 3)
     sqlite(hasty.store.database).peewee.pragma("query_only", 1, permanent=True)
@@ -416,6 +423,7 @@ def test_a_database_that_can_not_be_written_is_said_before_anything_is_claimed(h
     assert hasty.tick().counts["sent"] == 3
 
 
+@pytest.mark.sqlite
 def test_nothing_is_claimed_when_the_disk_is_nearly_full(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     crowd(lab, 3)
     monkeypatch.setattr(sqlite_module, "FREE_SPACE_FLOOR", 1 << 62)
@@ -448,6 +456,7 @@ LIMITED = """
 """
 
 
+@pytest.mark.sqlite
 def test_a_limit_on_the_size_of_files_is_met_without_a_traceback_and_loses_nothing(tmp_path: Path) -> None:
     with open_lab(tmp_path) as lab:
         crowd(lab, 200)

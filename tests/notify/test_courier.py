@@ -27,9 +27,9 @@ from drip.engine.webhooks import replay, set_webhook
 from drip.errors import DatabaseUnavailable
 from drip.notify.courier import Courier, Poster
 from drip.notify.post import HttpPoster
-from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
 from drip.store.webhooks import Webhooks
+from tests.databases import database_at
 from tests.lab import START, Lab, a_sequence, a_step, open_lab
 from tests.notify.receiver import OTHER_SECRET, SECRET, Received, Receiver, Reply, receiving, saying
 
@@ -204,7 +204,7 @@ def test_couriers_on_one_file_never_post_the_same(tmp_path: Path, receiver: Rece
     with a_lab(tmp_path, receiver.url) as lab:
         for number in range(150):
             lab.subscribe(f"p{number}@example.com")
-        stores = [Store(SqliteDatabase(tmp_path / "drip.db"), lab.settings) for _ in range(4)]
+        stores = [Store(database_at(tmp_path / "drip.db"), lab.settings) for _ in range(4)]
         couriers = [courier(lab, store=store) for store in stores]
         for one in couriers:
             one.__enter__()
@@ -265,7 +265,7 @@ def _lock_and(lab: Lab, kill: Callable[[Received], Reply], received: Received) -
     locked = threading.Event()
 
     def hold() -> None:
-        database = SqliteDatabase(lab.folder / "drip.db")
+        database = database_at(lab.folder / "drip.db")
         with database.connected(), database.transaction():
             locked.set()
             time.sleep(1)

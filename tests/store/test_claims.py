@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import peewee
 import pytest
 
 from drip.core.delivery import DeliveryState
 from drip.core.event_ids import event_id, event_number
 from drip.core.subscription import SuppressionReason
 from drip.engine.records import Event, EventType, Marked
+from tests.databases import refusals
 from tests.lab import START, Lab, a_sequence, a_step, open_lab
 
 ROOT = Path(__file__).parents[2]
@@ -173,7 +173,7 @@ def test_illegal_and_double_states_can_not_be_stored(lab: Lab, sql: str) -> None
     lab.apply(a_sequence(a_step("one"), a_step("two", "1d")))
     lab.subscribe("ada@example.com")
     lab.tick()
-    with pytest.raises(peewee.IntegrityError):
+    with pytest.raises(refusals()):
         lab.store.database.run(sql)
 
 

@@ -21,6 +21,8 @@ from drip.store.migrate import SCHEMA_VERSION
 from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
 
+pytestmark = pytest.mark.sqlite
+
 ROOT = Path(__file__).parents[2]
 
 OPEN = """

@@ -13,6 +13,8 @@ from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.settings import Limits, Rate
 from tests.lab import DAY, HOUR, Lab, a_sequence, a_step, accept, open_lab
 
+pytestmark = pytest.mark.sqlite
+
 GROWING = ("subscription", "delivery", "contact", "event", "suppression", "webhook_delivery")
 """Tables that may have a million rows. `sequence`, `step`, `worker`, `meta` and templates stay small."""
 
