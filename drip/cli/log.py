@@ -62,7 +62,7 @@ def log_command(
         last = store.events.last()
         oldest = invocation.now() - since if since else None
         entries = store.events.entries(
-            **filters, since=oldest, newest=True, limit=limit or (-1 if since is not None else SHOWN)
+            **filters, since=oldest, newest=True, limit=limit or (None if since is not None else SHOWN)
         )
         if as_json and not follow:
             write_json([entry_object(entry) for entry in entries])

@@ -130,7 +130,8 @@ class Database(ABC):
     def rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         """All rows of a query, or of a statement with RETURNING."""
         with self.translated():
-            return list(self.execute(sql, params).fetchall())
+            cursor = self.execute(sql, params)
+            return [] if cursor.description is None else list(cursor.fetchall())
 
     def row(self, sql: str, *params: Any) -> tuple[Any, ...] | None:
         """The first row of a query, or None."""

@@ -14,7 +14,7 @@ from drip.core.event_ids import event_id
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.points import Point, reached
 from drip.engine.records import Event, EventType
-from drip.store.database import Database
+from drip.store.database import EVERYTHING, Database
 from drip.store.rows import dump, marks
 from drip.store.webhooks import Webhooks
 
@@ -84,8 +84,8 @@ class Events:
         reached(Point.EVENT_WRITTEN)
 
     def last(self) -> int:
-        """The number of the newest event there ever was; 0 before the first."""
-        return self._database.last_number("event")
+        """The number of the newest event there ever was, 0 before the first: those up to it can all be read."""
+        return self._database.last_event()
 
     def after(self, number: int, types: Iterable[EventType], limit: int) -> list[tuple[int, Event]]:
         """Events of these types with a greater number, oldest first, each with its number."""
@@ -106,14 +106,14 @@ class Events:
         email_key: str | None = None,
         subscription_id: int | None = None,
         types: Iterable[EventType] = (),
-        limit: int = 100,
+        limit: int | None = 100,
         newest: bool = False,
     ) -> list[LogEntry]:
         """Events as they are shown, oldest first.
 
         Args:
             after: only those with a greater number.
-            limit: at most so many.
+            limit: at most so many; None is no limit.
             newest: keep the newest of them when there are more than `limit`, else the oldest.
         """
         where, params = ["e.id > ?", "e.id <= ?"], [after, self._database.last_event()]
@@ -145,7 +145,7 @@ class Events:
             f" WHERE {' AND '.join(where)} ORDER BY e.id {'DESC' if newest else 'ASC'} LIMIT ?",
             *params,
             *extra,
-            limit,
+            EVERYTHING if limit is None else limit,
         )
         entries = [
             LogEntry(number, kind, from_milliseconds(at), slug, email, key, json.loads(data) if data else {})

@@ -51,6 +51,7 @@ def test_commands_and_their_options_are_offered() -> None:
     assert "first-mail" in offered("guide", "")
 
 
+@pytest.mark.sqlite
 def test_sequences_of_files_and_of_the_database_are_offered(cli: Cli) -> None:
     here = ("-C", str(cli.folder))
     cli.write("sequences/draft-of-mine.yaml", "this: [is broken")
@@ -72,6 +73,7 @@ def test_steps_are_those_of_the_sequence_named_before(cli: Cli) -> None:
     assert offered(*here, "preview", "flow", "") == ["one", "two", "three"]
 
 
+@pytest.mark.sqlite
 def test_addresses_are_those_of_the_sequence_named_before(ada: Cli) -> None:
     here = ("-C", str(ada.folder))
     ada("contacts", "set", "ada@example.com", "plan=pro")
@@ -114,6 +116,7 @@ def test_the_settings_say_where_to_look(empty: Cli, monkeypatch: pytest.MonkeyPa
     assert list((empty.folder / "data").iterdir()) == []
 
 
+@pytest.mark.sqlite
 def test_the_database_is_only_read(ada: Cli) -> None:
     before = (ada.folder / "drip.db").read_bytes()
     offered("-C", str(ada.folder), "pause", "welcome", "")
@@ -129,6 +132,7 @@ def test_files_and_folders_are_left_to_the_shell() -> None:
     assert kinds("--config", "") == kinds("import", "welcome", "") == kinds("db", "backup", "") == ["file"]
 
 
+@pytest.mark.sqlite
 def test_nothing_heavy_is_loaded(ada: Cli) -> None:
     words = {"_DRIP_COMPLETE": "bash_complete", "COMP_WORDS": "drip pause welcome a", "COMP_CWORD": "3"}
     program = """

@@ -49,6 +49,7 @@ def test_what_ended_has_no_deferred_delivery(ada: Cli) -> None:
     assert "only live people have deferred deliveries" in ada("db", "check", code=1).stdout
 
 
+@pytest.mark.sqlite
 def test_references_are_checked(ada: Cli) -> None:
     with closing(sqlite3.connect(ada.folder / "drip.db")) as connection:
         connection.execute("DELETE FROM contact")
@@ -87,11 +88,13 @@ def test_a_backup_is_whole_private_and_new(ada: Cli) -> None:
     assert not list(ada.folder.glob(".copy*"))
 
 
+@pytest.mark.sqlite
 def test_migrate_makes_one(files: Cli) -> None:
     assert "the newest" in files("db", "migrate").stdout
     assert (files.folder / "drip.db").exists()
 
 
+@pytest.mark.sqlite
 def test_a_newer_database_is_left_alone(cli: Cli) -> None:
     with closing(sqlite3.connect(cli.folder / "drip.db")) as connection:
         connection.execute("PRAGMA user_version = 999")

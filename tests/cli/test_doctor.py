@@ -61,6 +61,7 @@ def checks(cli: Cli, dns: DnsServer, *more: str, code: int = 0) -> dict[str, lis
     return found
 
 
+@pytest.mark.sqlite
 def test_a_fresh_project_has_warnings_alone(files: Cli, dns: DnsServer) -> None:
     before = sorted(path.name for path in files.folder.iterdir())
     found = checks(files, dns)
@@ -176,6 +177,7 @@ def test_a_damaged_database(cli: Cli, dns: DnsServer) -> None:
     assert checks(cli, dns, code=1)["database"][0]["status"] == "failure"
 
 
+@pytest.mark.sqlite
 def test_another_schema_is_said_and_left(cli: Cli, dns: DnsServer) -> None:
     with sqlite3.connect(cli.folder / "drip.db") as database:
         database.execute("PRAGMA user_version = 1")
@@ -186,6 +188,7 @@ def test_another_schema_is_said_and_left(cli: Cli, dns: DnsServer) -> None:
     assert "newer" in checks(cli, dns, code=1)["database"][0]["message"]
 
 
+@pytest.mark.sqlite
 def test_backups_are_missed_once_something_was_sent(ada: Cli, dns: DnsServer) -> None:
     assert checks(ada, dns)["backups"][0]["status"] == "ok"
     ada("run", "--once")
@@ -197,6 +200,7 @@ def test_backups_are_missed_once_something_was_sent(ada: Cli, dns: DnsServer) ->
     assert "30 days old" in checks(ada, dns)["backups"][0]["message"]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("version", "level"), [((3, 51, 2), "warning"), ((3, 51, 3), "ok"), ((4, 0, 0), "ok")])
 def test_the_sqlite_that_python_has(
     cli: Cli, dns: DnsServer, version: tuple[int, int, int], level: str, monkeypatch: pytest.MonkeyPatch

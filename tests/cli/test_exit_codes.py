@@ -84,7 +84,7 @@ def test_an_error_has_one_code(error: DripError, code: int) -> None:
         ("suppress remove nobody@example.com", 2),
         ("suppress add nobody", 2),
         ("subscribers --csv --json", 2),
-        ("db backup drip.db", 2),
+        ("db backup drip.yaml", 2),
         ("db backup nowhere/x.db", 2),
         ("db", 2),
         ("frobnicate", 2),
@@ -115,6 +115,7 @@ def test_a_broken_drip_yaml_says_where(empty: Cli) -> None:
     assert "drip.yaml:2:1" in result.stderr
 
 
+@pytest.mark.sqlite
 def test_a_database_that_can_not_be_used_is_3(cli: Cli) -> None:
     for path in cli.folder.glob("drip.db*"):
         path.unlink()

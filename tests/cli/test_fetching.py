@@ -135,6 +135,7 @@ def test_nothing_is_overwritten_and_then_nothing_is_written(
     assert not gone.exists()
 
 
+@pytest.mark.sqlite
 def test_a_project_that_is_there_keeps_its_settings(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

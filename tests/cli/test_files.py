@@ -28,6 +28,7 @@ def test_init_here_names_no_folder(tmp_path: Path) -> None:
     assert "\n  drip apply\n" in Cli(tmp_path)("init").stdout
 
 
+@pytest.mark.sqlite
 def test_init_never_overwrites(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     cli.write("drip.yaml", "from: me@example.com\n")

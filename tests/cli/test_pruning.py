@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 
-OLD = "UPDATE event SET at = at - 100 * 86400000"
+OLD = "UPDATE event SET at = at - 8640000000"  # 100 days
 
 
 def events(cli: Cli) -> list[str]:

@@ -132,6 +132,7 @@ def test_a_dry_run_beside_a_worker_changes_nothing_it_can_see(ada: Cli) -> None:
         assert "Hello Ada" in ada("run", "--dry-run").stdout
 
 
+@pytest.mark.sqlite
 def test_a_dry_run_without_a_database_makes_none(files: Cli) -> None:
     before = _trace(files.folder)
     result = files("run", "--dry-run")
@@ -140,6 +141,7 @@ def test_a_dry_run_without_a_database_makes_none(files: Cli) -> None:
     assert _trace(files.folder) == before
 
 
+@pytest.mark.sqlite
 def test_a_dry_run_does_not_migrate(ada: Cli) -> None:
     with closing(sqlite3.connect(ada.folder / "drip.db")) as connection:
         connection.execute("PRAGMA user_version = 1")

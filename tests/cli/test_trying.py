@@ -10,6 +10,7 @@ from email.policy import default
 
 import pytest
 
+from drip.store.copying import TABLES
 from tests.cli.conftest import CONFIG, Cli
 from tests.smtp_server import SmtpServer
 
@@ -32,8 +33,7 @@ def mailing(ada: Cli, server: SmtpServer) -> Cli:
 
 
 def everything(cli: Cli) -> list[list[tuple[object, ...]]]:
-    tables = [name for (name,) in cli.sql("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-    return [cli.sql(f"SELECT * FROM {table}") for table in tables]
+    return [cli.sql(f"SELECT * FROM {table}") for table in TABLES]
 
 
 def test_a_message_that_is_a_test_and_leaves_no_trace(mailing: Cli, server: SmtpServer) -> None:

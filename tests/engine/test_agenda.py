@@ -3,6 +3,8 @@ from __future__ import annotations
 from datetime import time, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from drip.core.sequence import DelayFrom, Sequence, SequenceStatus
 from drip.engine import people
 from drip.engine.agenda import entries
