@@ -336,7 +336,7 @@ class PostgresDatabase(Database):
         """This thread's connection; a new one when the last was lost, unless a transaction was lost with it."""
         mine = self._thread
         if mine.depth == 0:
-            raise psycopg.InterfaceError("this thread is not connected")
+            raise RuntimeError("this thread is not connected")
         if mine.epoch is None:
             silent = time.monotonic() - mine.used > _UNSURE
             if mine.connection is not None and silent and not is_alive(mine.connection):
