@@ -162,6 +162,13 @@ def delay_change(folder: Path, people: int) -> float:
             " (SELECT id FROM subscription WHERE sequence_id <> ? AND status = 'active' ORDER BY id DESC LIMIT ?)",
             *(first, steps[3], steps[4], first, people),
         )
+        # What they have had becomes what they would have had there.
+        store.database.run(
+            "UPDATE delivery SET step_id = (SELECT here.id FROM step here JOIN step there"
+            " ON there.position = here.position WHERE here.sequence_id = ? AND there.id = delivery.step_id)"
+            " WHERE subscription_id IN (SELECT id FROM subscription WHERE sequence_id = ?)",
+            *(first, first),
+        )
     file.write_text(file.read_text().replace("delay: 7d", "delay: 9d"))
     return seconds(folder, "apply", "--yes")
 
