@@ -36,25 +36,33 @@ class Collector:
         clock: Callable[[], datetime],
         told: Callable[[Taken], None] = lambda taken: None,
         every: float = EVERY,
+        grace: float = 3.0,
     ) -> None:
+        """
+        Args:
+            told: called on the collector's thread for what becomes of each report.
+            every: seconds between two looks.
+            grace: seconds that a look is waited for at the end.
+        """
         self._store = store
         self._source = source
         self._taker = taker
         self._clock = clock
         self._told = told
         self._every = every
+        self._grace = grace
         self._halt = threading.Event()
         self._broken: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="drip-collector", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="drip-collector", daemon=True)
 
     def __enter__(self) -> Collector:
-        self._thread.start()
+        self.thread.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._halt.set()
         # A server that does not answer is not waited for: what is not put away is read again, and changes nothing.
-        self._thread.join(3.0)
+        self.thread.join(self._grace)
         if exc[0] is None:
             self.check()
 
