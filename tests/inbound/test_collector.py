@@ -25,11 +25,13 @@ def collector(
 
 def test_it_reads_again_and_again(post: PostOffice, tmp_path: Path) -> None:
     box = tmp_path / "box"
-    (box / "new").mkdir(parents=True)
+    for name in ("new", "tmp"):
+        (box / name).mkdir(parents=True)
     came = threading.Semaphore(0)
     with collector(post, MaildirSource(box), lambda taken: came.release()) as running:
         for name in ("failed-for-now", "postfix-user-unknown"):
-            (box / "new" / name).write_bytes(post.sample(name))
+            (box / "tmp" / name).write_bytes(post.sample(name))
+            (box / "tmp" / name).rename(box / "new" / name)
             assert came.acquire(timeout=10)
         running.check()
     assert post.suppressed == {EMAIL: "bounce"}
