@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from email.message import Message
@@ -40,6 +41,8 @@ def read_prose(message: Message) -> tuple[Finding, ...]:
         return ()
     from flufl.bounce import all_failures
 
+    # It writes a traceback for what it can't read, and would write it into the dashboard.
+    logging.getLogger("flufl.bounce").disabled = True
     try:
         temporary, permanent = all_failures(message)
     except Exception:  # hostile text must stop nobody, and the detectors promise nothing

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser, HeaderParser
@@ -103,6 +104,6 @@ def _decoded(text: str) -> str:
             piece.decode(charset or "ascii", "replace") if isinstance(piece, bytes) else str(piece)
             for piece, charset in pieces
         ]
-    except (ValueError, LookupError):
+    except (MessageError, ValueError, LookupError):
         words = [text]
     return " ".join("".join(words).split())

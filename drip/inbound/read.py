@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from dataclasses import dataclass
 from email.message import Message
@@ -13,6 +14,8 @@ from drip.inbound.arf import read_arf
 from drip.inbound.dsn import is_dsn, read_dsn, read_prose
 from drip.inbound.mail import Unreadable, content_type, parse, value
 from drip.inbound.names import find_tokens
+
+logger = logging.getLogger("drip.inbound")
 
 _LEAVE = re.compile(r"\bunsubscribe(?:\s|%20|\+)+([a-z2-7]{28,100})\b", re.IGNORECASE)
 _ANSWERS = re.compile(
@@ -30,14 +33,21 @@ class Reader:
     """As in drip.yaml: how tokens stand in the address that bounces come to."""
 
     def read(self, raw: bytes) -> Report | NoReport:
-        """What a message is. Never raises for what is in it."""
+        """What a message is. Never raises for what is in it: one that can't be read is left, and the next is read."""
         try:
-            message = parse(raw)
+            return self.understand(parse(raw), raw)
         except (Unreadable, RecursionError):
             return NoReport.UNREADABLE
-        return self._report(message, raw)
+        except Exception:
+            logger.exception("a message could not be read; it stays where it is")
+            return NoReport.UNREADABLE
 
-    def _report(self, message: Message, raw: bytes) -> Report | NoReport:
+    def understand(self, message: Message, raw: bytes) -> Report | NoReport:
+        """What a parsed message is.
+
+        Args:
+            raw: the whole of it, by which it is known again.
+        """
         is_status = is_dsn(message)
         findings = read_dsn(message) if is_status else read_arf(message)
         token = None if is_status or findings else _leave_token(message)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from drip.core.settings import ImapSecurity, ImapSettings
+from tests.loopback import free_port, wait_for_port
 from tests.smtp_server.certificates import Authority
 
 USER, PASSWORD = "bounces@miempresa.com", 'sécret with "quotes" and \\'
@@ -115,23 +114,3 @@ def dovecot() -> Iterator[Dovecot]:
         process.terminate()
         process.communicate(timeout=10)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])
-
-
-def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
-    """Until somebody listens there."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise AssertionError(f"it ended: {process.communicate()[1].decode()}")
-        with closing(socket.socket()) as client:
-            client.settimeout(1)
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("nobody listens")
