@@ -14,7 +14,7 @@ MOST_RECIPIENTS = 50
 _STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status")
 _SMTP_CODE = re.compile(r"(?<![\d.])([45])\d\d(?![\d.])[ -]")
 _DAEMON = re.compile(
-    r"mailer-?daemon|postmaster|mail ?delivery|mdaemon|bounce|no-?reply|daemon|^\s*<>\s*$", re.IGNORECASE
+    r"mailer-?daemon|postmaster|mail.?delivery|system.?admin|mdaemon|bounce|no-?reply|daemon|^\s*<>\s*$", re.IGNORECASE
 )
 
 
@@ -30,9 +30,11 @@ def read_dsn(message: Message) -> tuple[Finding, ...]:
     return tuple(found[:MOST_RECIPIENTS])
 
 
-def is_dsn(message: Message) -> bool:
-    """Whether it has the part that makes it one, whatever is in it."""
-    return any(content_type(part) in _STATUS_TYPES for part in message.walk())
+def has_verdict(message: Message) -> bool:
+    """Whether it is a notification that says of somebody what became of the message, be it good or bad."""
+    return any(
+        _action(block) for part in message.walk() if content_type(part) in _STATUS_TYPES for block in _blocks(part)
+    )
 
 
 def read_prose(message: Message) -> tuple[Finding, ...]:
@@ -69,7 +71,7 @@ def _blocks(part: Message) -> Iterator[Message]:
 
 
 def _finding(block: Message) -> Finding | None:
-    action = value(block, "Action").lower().split(" ")[0].strip(";,.")
+    action = _action(block)
     if not action:
         return None
     diagnostic = value(block, "Diagnostic-Code")
@@ -85,6 +87,12 @@ def _finding(block: Message) -> Finding | None:
     return Finding(kind, address[0] or address[1], code, one_line(diagnostic.partition(";")[2] or diagnostic))
 
 
+def _action(block: Message) -> str:
+    """RFC 3464, section 2.3.3, and what some write instead of `failed`; empty without one."""
+    word = value(block, "Action").lower().split(" ")[0].strip(";,.")
+    return "failed" if word in ("failure", "fail", "error") else word
+
+
 def address_in(text: str) -> str | None:
     """`rfc822; ana@example.com`, with the comments and brackets that some put around it."""
     found = re.search(r"[^\s<>;,()\"]{1,128}@[^\s<>;,()\"]{1,255}", text.partition(";")[2] or text)
@@ -95,7 +103,7 @@ def _from_a_daemon(message: Message) -> bool:
     """Whether a machine sent it: heuristics about people's mail would find bounces in what they quote."""
     if value(message, "Return-Path") == "<>":
         return True
-    return any(_DAEMON.search(value(message, name)) for name in ("From", "Sender", "Reply-To"))
+    return any(_DAEMON.search(value(message, name)) for name in ("From", "Sender", "Reply-To", "Return-Path"))
 
 
 def _said(message: Message) -> str:

@@ -11,8 +11,8 @@ from email.message import Message
 from drip.core.reports import Finding, NoReport, Report, ReportKind
 from drip.core.settings import Settings
 from drip.inbound.arf import read_arf
-from drip.inbound.dsn import is_dsn, read_dsn, read_prose
-from drip.inbound.mail import Unreadable, content_type, parse, value
+from drip.inbound.dsn import has_verdict, read_dsn, read_prose
+from drip.inbound.mail import Unreadable, parse, value
 from drip.inbound.names import find_tokens
 
 logger = logging.getLogger("drip.inbound")
@@ -48,13 +48,13 @@ class Reader:
         Args:
             raw: the whole of it, by which it is known again.
         """
-        is_status = is_dsn(message)
-        findings = read_dsn(message) if is_status else read_arf(message)
-        token = None if is_status or findings else _leave_token(message)
+        judged = has_verdict(message)
+        findings = read_dsn(message) if judged else read_arf(message)
+        token = None if judged or findings else _leave_token(message)
         if token is not None:
             findings = (Finding(ReportKind.UNSUBSCRIBE),)
-        elif not findings and not is_status:
-            if content_type(message) == "multipart/report":
+        elif not findings and not judged:
+            if message.get_param("report-type") in ("feedback-report", "disposition-notification"):
                 return NoReport.OTHER
             if is_auto_reply(message):
                 return NoReport.AUTO_REPLY

@@ -15,7 +15,7 @@ from tests.lab import DAY, HOUR, Lab, a_sequence, a_step, accept, open_lab
 
 pytestmark = pytest.mark.sqlite
 
-GROWING = ("subscription", "delivery", "contact", "event", "suppression", "webhook_delivery")
+GROWING = ("subscription", "delivery", "contact", "event", "suppression", "webhook_delivery", "report")
 """Tables that may have a million rows. `sequence`, `step`, `worker`, `meta` and templates stay small."""
 
 
@@ -126,3 +126,23 @@ def test_the_check_finds_a_statement_that_does(crowd: Lab, monkeypatch: pytest.M
         recorder.install(patched)
         crowd.store.database.rows("SELECT s.id FROM subscription s WHERE s.updated_at > ?", 0)
     assert recorder.scans() == ["SCAN s: SELECT s.id FROM subscription s WHERE s.updated_at > ?"]
+
+
+def test_taking_in_what_came_back_looks_through_no_growing_table(crowd: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from drip.core.reports import Finding, Report, ReportKind
+    from drip.core.tokens import Purpose, make_token
+    from drip.engine.reports import take_in
+
+    recorder = Recorder(crowd)
+    with monkeypatch.context() as patched:
+        recorder.install(patched)
+        for number, kind in enumerate([*[ReportKind.SOFT] * 5, ReportKind.HARD, ReportKind.COMPLAINT]):
+            token = make_token(crowd.store.secret(), Purpose.DELIVERY, 1, 1)
+            finding = Finding(kind, "p5@example.com", "4.2.2", "full")
+            for trusted in (False, True):
+                report = Report(f"{number}{trusted}", (finding,), tokens=() if trusted else (token,), trusted=trusted)
+                take_in(crowd.store, crowd.settings, report, crowd.now)
+        leaving = make_token(crowd.store.secret(), Purpose.UNSUBSCRIBE, 2)
+        left = Report("left", (Finding(ReportKind.UNSUBSCRIBE),), leave_token=leaving)
+        assert take_in(crowd.store, crowd.settings, left, crowd.now)[0].proven
+    assert recorder.scans() == [], "\n".join(recorder.scans())
