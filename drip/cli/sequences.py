@@ -152,10 +152,8 @@ def status_command(invocation: Invocation, sequence: str | None, status: str | N
         backlog = store.webhooks.backlog()
         waiting = limited(store, invocation.settings, now, state.due_now)
         applied = bool(store.sequences.slugs())
-        reports, inbox = (
-            store.reports.counts(),
-            store.reports.inbox("mailbox") if invocation.project.mailbox() else None,
-        )
+        reports = store.reports.counts()
+        inbox = store.reports.inbox() if invocation.project.mailbox() else None
     if as_json:
         found = {**_state_object(state, backlog), "limited": waiting and asdict(waiting)}
         write_json({**found, "reports": asdict(reports), "inbox": inbox and asdict(inbox)})

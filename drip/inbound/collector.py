@@ -20,8 +20,6 @@ EVERY = 60.0
 """Seconds between two looks."""
 LONGEST_WAIT = 900.0
 """Seconds between two looks at a mailbox that could not be read, which are doubled each time."""
-INBOX = "mailbox"
-"""What the mailbox of drip.yaml is called in the database."""
 
 
 class Collector:
@@ -89,8 +87,8 @@ class Collector:
             return True  # the worker says so
         except DripError as error:
             with suppress(DatabaseUnavailable):
-                self._store.reports.note_error(INBOX, error.message, self._clock())
+                self._store.reports.note_error(error.message, self._clock())
             return False
         with suppress(DatabaseUnavailable):
-            self._store.reports.note_read(INBOX, self._clock())
+            self._store.reports.note_read(self._clock())
         return True

@@ -10,6 +10,9 @@ from drip.engine.records import Inbox, Posted, ReportCounts, StoredReport
 from drip.store.database import Database
 from drip.store.rows import moment, ms
 
+_MAILBOX = "mailbox"
+"""What the mailbox of drip.yaml is called in the table; there is one."""
+
 _DELIVERED = """
     SELECT MAX(d.at) FROM subscription s JOIN delivery d ON d.subscription_id = s.id
     WHERE s.contact_id = ? AND s.replaced = 0 AND d.state = 'sent' AND NOT EXISTS (
@@ -78,23 +81,23 @@ class Reports:
             unproven=sum(count for _, proven, count in rows if not proven),
         )
 
-    def note_read(self, name: str, now: datetime) -> None:
-        """A mailbox was read."""
+    def note_read(self, now: datetime) -> None:
+        """The mailbox was read."""
         self._database.run(
             "INSERT INTO inbox (name, read_at) VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE SET read_at = excluded.read_at, error = NULL, error_at = NULL",
-            *(name, ms(now)),
+            *(_MAILBOX, ms(now)),
         )
 
-    def note_error(self, name: str, error: str, now: datetime) -> None:
-        """A mailbox could not be read; since when is kept while it lasts."""
+    def note_error(self, error: str, now: datetime) -> None:
+        """The mailbox could not be read; since when is kept while it lasts."""
         self._database.run(
             "INSERT INTO inbox (name, error, error_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
             " error = excluded.error, error_at = COALESCE(inbox.error_at, excluded.error_at)",
-            *(name, error[:500], ms(now)),
+            *(_MAILBOX, error[:500], ms(now)),
         )
 
-    def inbox(self, name: str) -> Inbox | None:
-        """How the last looks into a mailbox went; None before the first."""
-        row = self._database.row("SELECT read_at, error, error_at FROM inbox WHERE name = ?", name)
+    def inbox(self) -> Inbox | None:
+        """How the last looks into the mailbox went; None before the first."""
+        row = self._database.row("SELECT read_at, error, error_at FROM inbox WHERE name = ?", _MAILBOX)
         return None if row is None else Inbox(moment(row[0]), row[1], moment(row[2]))

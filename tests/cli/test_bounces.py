@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -138,3 +140,26 @@ def test_reading_bounces_loads_no_web_server(sent: Cli, tmp_path: Path) -> None:
     command = [sys.executable, "-c", look, "-C", str(sent.folder), "bounces", "-"]
     done = subprocess.run(command, input=raw, capture_output=True, check=True)
     assert not {"fastapi", "pydantic", "rich", "textual", "jinja2", "yagmail"} & set(eval(done.stderr.splitlines()[-1]))
+
+
+def test_the_loop_reads_the_mailbox_and_status_says_how_it_went(sent: Cli) -> None:
+    sent.write("bounces/new/1", sample(sent, "postfix-user-unknown"))
+    command = [sys.executable, "-m", "drip", "-v", "-C", str(sent.folder), "run", "--interval", "1s"]
+    for broken in (False, True):
+        if broken:
+            (sent.folder / "bounces" / "new").rename(sent.folder / "bounces" / "gone")
+        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+            deadline = time.monotonic() + 30
+            while "mailbox" not in (said := sent("status").stdout) or broken is ("can't be read" not in said):
+                assert time.monotonic() < deadline, said
+                time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+            assert process.stderr is not None
+            assert broken or "hard  ana@empresa.com  welcome/hello  5.1.1" in process.stderr.read()
+    assert suppressed(sent) == [EMAIL]
+    assert "came back" in said
+    assert "1 hard bounce" in said
+    state = sent.json("status")
+    assert state["reports"] == {"hard": 1, "soft": 0, "complaint": 0, "unsubscribe": 0, "unproven": 0}
+    assert "is not a Maildir" in state["inbox"]["error"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drip.engine.reports import Taken
 from drip.errors import Unavailable
-from drip.inbound.collector import INBOX, Collector
+from drip.inbound.collector import Collector
 from drip.inbound.sources import Letter, MaildirSource
 from drip.inbound.taking import Taker
 from tests.inbound.post import EMAIL, PostOffice
@@ -35,7 +35,7 @@ def test_it_reads_again_and_again(post: PostOffice, tmp_path: Path) -> None:
             assert came.acquire(timeout=10)
         running.check()
     assert post.suppressed == {EMAIL: "bounce"}
-    found = post.lab.store.reports.inbox(INBOX)
+    found = post.lab.store.reports.inbox()
     assert found is not None
     assert (found.read_at, found.error) == (post.lab.now, None)
 
@@ -58,15 +58,15 @@ class Failing:
 
 def test_an_error_is_kept_until_it_works_again(post: PostOffice) -> None:
     reports, source = post.lab.store.reports, Failing(2)
-    reports.note_error(INBOX, "before", post.lab.now)
+    reports.note_error("before", post.lab.now)
     post.lab.move("1h")
-    reports.note_error(INBOX, "still", post.lab.now)
-    found = reports.inbox(INBOX)
+    reports.note_error("still", post.lab.now)
+    found = reports.inbox()
     assert found is not None
     assert (found.error, found.error_at) != (None, post.lab.now)
     with collector(post, source):
         assert source.worked.wait(10)
-    found = reports.inbox(INBOX)
+    found = reports.inbox()
     assert found is not None
     assert found.error is None
 
