@@ -87,6 +87,29 @@ RULES: dict[str, str] = {
     "a sequence has its newest revision": """
         SELECT q.slug FROM sequence q
             WHERE NOT EXISTS (SELECT 1 FROM revision r WHERE r.sequence_id = q.id AND r.number = q.revision)""",
+    "who has left has a suppression": """
+        SELECT 'contact ' || c.id || ' (' || c.email || ') is ' || c.status FROM contact c WHERE c.status <> 'active'
+            AND NOT EXISTS (SELECT 1 FROM suppression x WHERE x.email_key = c.email_key)""",
+    "the first event of a subscription is its beginning": f"""
+        SELECT {_WHO} {_FROM} WHERE COALESCE((SELECT e.type FROM event e WHERE e.subscription_id = s.id
+            ORDER BY e.id LIMIT 1), '') <> 'sequence.subscribed'""",
+    "how a subscription stands has its event": f"""
+        SELECT {_WHO} || ', ' || s.status {_FROM} WHERE s.status IN ('completed', 'cancelled', 'paused')
+            AND NOT EXISTS (SELECT 1 FROM event e WHERE e.subscription_id = s.id AND e.type = CASE s.status
+                WHEN 'completed' THEN 'sequence.completed' WHEN 'cancelled' THEN 'sequence.cancelled'
+                ELSE 'subscription.paused' END)""",
+    "what became of a delivery has its event": """
+        SELECT 'delivery ' || d.id || ' of subscription ' || d.subscription_id || ' is ' || d.state FROM delivery d
+            WHERE d.state IN ('sent', 'skipped', 'unknown', 'failed') AND COALESCE(d.reason, '') <> 'restored'
+                AND NOT EXISTS (
+                SELECT 1 FROM event e WHERE e.subscription_id = d.subscription_id AND e.step_id = d.step_id
+                    AND (e.type = CASE d.state WHEN 'sent' THEN 'sequence.step.sent' WHEN 'skipped' THEN 'step.skipped'
+                        WHEN 'unknown' THEN 'step.unknown' ELSE 'sequence.step.failed' END
+                    OR (d.state IN ('sent', 'failed') AND e.type = 'step.resolved')))""",
+    "a message is told once": """
+        SELECT 'subscription ' || e.subscription_id || ', step ' || e.step_id || ': ' || COUNT(*) FROM event e
+            WHERE e.type = 'sequence.step.sent' AND e.subscription_id IS NOT NULL
+            GROUP BY e.subscription_id, e.step_id HAVING COUNT(*) > 1""",
     "positions are 1, 2, 3": """
         SELECT q.slug FROM sequence q JOIN step t ON t.sequence_id = q.id AND t.position IS NOT NULL
             GROUP BY q.id HAVING MIN(t.position) <> 1 OR MAX(t.position) <> COUNT(*)""",

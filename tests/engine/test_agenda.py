@@ -92,4 +92,8 @@ def test_who_is_held_and_why(lab: Lab) -> None:
 def test_a_look_ahead_reads_the_due_alone(lab: Lab) -> None:
     fill(lab, 1000)
     statement = WAITING.replace("?", "1")
+    lab.store.database.run(
+        "INSERT INTO event (type, at, sequence_id, subscription_id)"
+        " SELECT 'sequence.subscribed', 0, sequence_id, id FROM subscription"
+    )
     assert "USING INDEX subscription_due" in lab.store.database.rows(f"EXPLAIN QUERY PLAN {statement}")[0][3]

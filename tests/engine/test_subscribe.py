@@ -9,6 +9,7 @@ import pytest
 
 from drip.core.sequence import DelayFrom, Resubscribe, SendWindow, SequenceStatus, Variable
 from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
+from drip.engine.records import Event, EventType
 from drip.engine.subscribe import Answer, Request, subscribe_many
 from drip.engine.suppress import suppress, unsuppress
 from drip.errors import NotFound, Refused
@@ -26,6 +27,8 @@ def put(lab: Lab, status: SubscriptionStatus, reason: CancelReason | None) -> No
         " completed_at = ?, cancelled_at = ?",
         *(status.value, reason and reason.value, 1, 1),
     )
+    ended = EventType.COMPLETED if status is SubscriptionStatus.COMPLETED else EventType.CANCELLED
+    lab.store.events.append([Event(ended, lab.now, 1, 1)])
 
 
 # state, reason -> who may start again under which rule

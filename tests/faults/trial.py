@@ -86,13 +86,13 @@ def one_pass(folder: Path, before: Callable[[Worker], None] = lambda worker: Non
 class Trial:
     """A project with people who are due, and a server."""
 
-    def __init__(self, folder: Path, due: int, **config: Any) -> None:
+    def __init__(self, folder: Path, due: int, sequence: str = SEQUENCE, **config: Any) -> None:
         self.folder = folder
         self.due = due
         self.log = folder / "server.jsonl"
         self.errors = folder / "errors.txt"
-        shutil.copytree(_prepared(due), folder, dirs_exist_ok=True)
-        (folder / "drip.yaml").write_text(_config(**config))
+        shutil.copytree(_prepared(due, sequence), folder, dirs_exist_ok=True)
+        (folder / "drip.yaml").write_text(smtp_config(**config))
 
     def start(self, before: Callable[[Worker], None] = lambda worker: None) -> Child:
         """A worker in a process of its own."""
@@ -179,7 +179,9 @@ def run_drip(one: Trial, *arguments: str, before: Callable[[], None] = lambda: N
 
 
 @contextmanager
-def a_trial(case: Case, *, due: int, connections: int = 4, tls: str = "none", **server: Any) -> Iterator[Trial]:
+def a_trial(
+    case: Case, *, due: int, sequence: str = SEQUENCE, connections: int = 4, tls: str = "none", **server: Any
+) -> Iterator[Trial]:
     """A trial in the case's folder, with its server running.
 
     Args:
@@ -192,7 +194,7 @@ def a_trial(case: Case, *, due: int, connections: int = 4, tls: str = "none", **
         server["features"] = Features(tls=tls == "tls", starttls=tls == "starttls")
         smtp["ca_file"] = authority.file
     with a_server(case.folder / "server.jsonl", **server) as port:
-        yield Trial(case.folder, due, port=port, **smtp)
+        yield Trial(case.folder, due, sequence, port=port, **smtp)
 
 
 @cache
@@ -208,12 +210,12 @@ def _scratch() -> Path:
 
 
 @cache
-def _prepared(due: int) -> Path:
+def _prepared(due: int, sequence: str) -> Path:
     """A folder with a project in which so many are due, to be copied."""
-    folder = _scratch() / f"due{due}"
+    folder = _scratch() / f"due{due}-{len(list(_scratch().iterdir()))}"
     (folder / "sequences").mkdir(parents=True)
-    (folder / "sequences" / "trial.yaml").write_text(SEQUENCE)
-    (folder / "drip.yaml").write_text(_config(port=25))
+    (folder / "sequences" / "trial.yaml").write_text(sequence)
+    (folder / "drip.yaml").write_text(smtp_config(port=25))
     project, now = open_project(folder), datetime.now(UTC)
     with project.opened() as store:
         files = project.files()
@@ -225,7 +227,7 @@ def _prepared(due: int) -> Path:
     return folder
 
 
-def _config(**smtp: Any) -> str:
+def smtp_config(**smtp: Any) -> str:
     lines = ["from: us@example.com", "base_url: https://mail.example.com", "transport: smtp", "smtp:"]
     given = {"host": "127.0.0.1", "security": "none", **smtp}
     return "\n".join([*lines, *(f"  {name}: {value}" for name, value in given.items()), ""])

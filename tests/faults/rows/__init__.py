@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.faults.registry import Row
-from tests.faults.rows import connections, kills, overlap, points
+from tests.faults.rows import connections, consent, kills, overlap, points, stops
 
-ROWS: dict[int, Row] = {row.number: row for module in (kills, points, overlap, connections) for row in module.ROWS}
+MODULES = (kills, points, overlap, connections, consent, stops)
+ROWS: dict[int, Row] = {row.number: row for module in MODULES for row in module.ROWS}

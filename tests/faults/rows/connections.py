@@ -20,7 +20,7 @@ from drip.transport.door import Door
 from drip.transport.smtp import Habits, SmtpTransport
 from tests.faults.processes import a_server, fork
 from tests.faults.registry import Case, Control, Figures, Row
-from tests.faults.trial import Trial, _config, a_trial, credentials, look_over, run_drip
+from tests.faults.trial import Trial, a_trial, credentials, look_over, run_drip, smtp_config
 from tests.smtp_server import Features, read_log
 from tests.transport.test_faults import OPENING, PAIRS
 
@@ -179,7 +179,7 @@ def login_trial(case: Case) -> Figures:
         figures.breach(blamed > 0, f"{kind}: {blamed} deliveries were blamed")
     one.look_over(figures)
     with a_server(log, features=Features(starttls=True, mechanisms=("PLAIN",), users=users), certificate=good) as port:
-        (one.folder / "drip.yaml").write_text(_config(port=port, **RIGHT, **smtp))
+        (one.folder / "drip.yaml").write_text(smtp_config(port=port, **RIGHT, **smtp))
         one.finish()
         books = one.books()
     found = books.figures()
@@ -225,7 +225,7 @@ def relay_trial(case: Case) -> Figures:
             figures.breach(suppressed > 0, f"{answer} at {phase} after {good}: {suppressed} stay suppressed")
             look_over(store.database, figures)
     with a_server(one.log, latency=0.0) as port:
-        (one.folder / "drip.yaml").write_text(_config(port=port, connections=connections))
+        (one.folder / "drip.yaml").write_text(smtp_config(port=port, connections=connections))
         one.finish()
         books = one.books()
     found = books.figures()
