@@ -52,7 +52,7 @@ def connection_trial(case: Case) -> Figures:
     features = Features(starttls=True, mechanisms=("PLAIN",), users=frozenset({("us", "secret")}), login_required=True)
     figures = Figures(trials=1, faults=1)
     with a_server(case.folder / "server.jsonl", faults=faults, features=features, certificate=certificate) as port:
-        login = {"user": "us", "password": "secret", "security": "starttls", "ca_file": authority.file}
+        login: dict[str, Any] = {"user": "us", "password": "secret", "security": "starttls", "ca_file": authority.file}
         one = Trial(case.folder, 5, port=port, connections=2, **login)
         begun = time.monotonic()
         codes = [fork(lambda: _quick_pass(one.folder), one.errors).wait(30) for _ in range(3)]
