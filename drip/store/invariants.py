@@ -28,6 +28,9 @@ _FROM = (
     " LEFT JOIN step t ON t.id = s.next_step_id"
 )
 
+# Older events may have been forgotten by `drip db prune`.
+_SINCE = "(SELECT COALESCE(MAX(CAST(m.value AS BIGINT)), 0) FROM meta m WHERE m.name = 'events_since')"
+
 RULES: dict[str, str] = {
     "live people wait for a step, unless the sequence has none": f"""
         SELECT {_WHO} {_FROM} WHERE s.status IN ('active', 'paused') AND s.next_step_id IS NULL
@@ -92,20 +95,21 @@ RULES: dict[str, str] = {
             AND NOT EXISTS (SELECT 1 FROM suppression x WHERE x.email_key = c.email_key)""",
     "the first event of a subscription is its beginning": f"""
         SELECT {_WHO} {_FROM} WHERE COALESCE((SELECT e.type FROM event e WHERE e.subscription_id = s.id
-            ORDER BY e.id LIMIT 1), '') <> 'sequence.subscribed'""",
+            ORDER BY e.id LIMIT 1), '') <> 'sequence.subscribed' AND s.created_at >= {_SINCE}""",
     "how a subscription stands has its event": f"""
         SELECT {_WHO} || ', ' || s.status {_FROM} WHERE s.status IN ('completed', 'cancelled', 'paused')
             AND NOT EXISTS (SELECT 1 FROM event e WHERE e.subscription_id = s.id AND e.type = CASE s.status
                 WHEN 'completed' THEN 'sequence.completed' WHEN 'cancelled' THEN 'sequence.cancelled'
-                ELSE 'subscription.paused' END)""",
-    "what became of a delivery has its event": """
+                ELSE 'subscription.paused' END)
+            AND COALESCE(s.completed_at, s.paused_at, s.cancelled_at) >= {_SINCE}""",
+    "what became of a delivery has its event": f"""
         SELECT 'delivery ' || d.id || ' of subscription ' || d.subscription_id || ' is ' || d.state FROM delivery d
             WHERE d.state IN ('sent', 'skipped', 'unknown', 'failed') AND COALESCE(d.reason, '') <> 'restored'
                 AND NOT EXISTS (
                 SELECT 1 FROM event e WHERE e.subscription_id = d.subscription_id AND e.step_id = d.step_id
                     AND (e.type = CASE d.state WHEN 'sent' THEN 'sequence.step.sent' WHEN 'skipped' THEN 'step.skipped'
                         WHEN 'unknown' THEN 'step.unknown' ELSE 'sequence.step.failed' END
-                    OR (d.state IN ('sent', 'failed') AND e.type = 'step.resolved')))""",
+                    OR (d.state IN ('sent', 'failed') AND e.type = 'step.resolved'))) AND d.at >= {_SINCE}""",
     "a message is told once": """
         SELECT 'subscription ' || e.subscription_id || ', step ' || e.step_id || ': ' || COUNT(*) FROM event e
             WHERE e.type = 'sequence.step.sent' AND e.subscription_id IS NOT NULL

@@ -43,6 +43,12 @@ _EVENTS = f"""
 _POSTS = """
     FROM webhook_delivery WHERE state <> 'waiting' AND event_id IN (SELECT e.id FROM event e WHERE e.at < ?)
 """
+# From when on the log is whole: the checker asks for no event of a time before.
+_SINCE = """
+    INSERT INTO meta (name, value) VALUES ('events_since', ?)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value
+        WHERE CAST(meta.value AS BIGINT) < CAST(excluded.value AS BIGINT)
+"""
 # The first day is when the warm-up began.
 _DAYS = "FROM day WHERE day < ? AND day <> (SELECT MIN(day) FROM day)"
 
@@ -76,6 +82,7 @@ class Pruning:
         Args:
             told: called with the number of rows after each part.
         """
+        self._database.run(_SINCE, str(ms(before)))
         posts = self._delete("webhook_delivery", _POSTS, before, told)
         events = self._delete("event", _EVENTS, before, told)
         with self._database.transaction():

@@ -6,7 +6,12 @@ import pytest
 
 from tests.cli.conftest import Cli
 
-OLD = "UPDATE event SET at = at - 8640000000"  # 100 days
+AGE = 100 * 86_400_000
+OLD = (
+    f"UPDATE event SET at = at - {AGE}",
+    f"UPDATE delivery SET at = at - {AGE}",
+    f"UPDATE subscription SET created_at = created_at - {AGE}, completed_at = completed_at - {AGE}",
+)
 
 
 def events(cli: Cli) -> list[str]:
@@ -20,7 +25,8 @@ def aged(ada: Cli) -> Cli:
     ada("set", "welcome", "ada@example.com", "plan=pro")
     ada("suppress", "add", "eve@example.com")
     ada.sql("INSERT INTO day (day, used) VALUES ('2020-01-01', 3), ('2020-01-02', 4)")
-    ada.sql(OLD)
+    for statement in OLD:
+        ada.sql(statement)
     ada("subscribe", "welcome", "bob@example.com")
     return ada
 

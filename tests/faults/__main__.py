@@ -60,7 +60,7 @@ def _line(*cells: object) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("rows", nargs="*", type=int, metavar="ROW", choices=sorted(ROWS), help="all when none is given")
+    parser.add_argument("rows", nargs="*", type=_row, metavar="ROW", help="all when none is given")
     parser.add_argument("--trials", type=_trials, default="ci", help="ci, release, or a number for each row")
     parser.add_argument("--seed", help="one seed for all trials; else a fixed and a random one, in turn")
     parser.add_argument("--database", action="append", choices=["sqlite", "postgresql"], help="sqlite by default")
@@ -68,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", type=int, metavar="N", help="only the trial of that number")
     parser.add_argument("--no-controls", action="store_true", help="faster; the rows prove less")
     return parser
+
+
+def _row(text: str) -> int:
+    if not text.isdigit() or int(text) not in ROWS:
+        raise argparse.ArgumentTypeError(f"there is no row {text!r}: {min(ROWS)} to {max(ROWS)}")
+    return int(text)
 
 
 def _trials(text: str) -> str | int:

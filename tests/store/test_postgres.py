@@ -152,6 +152,7 @@ def test_a_mark_sees_a_cancel_that_takes_no_lock_of_ours(lab: Lab, url: str) -> 
         until(lambda: any(event == "Lock" for _, event in backends(url)))
         operator.commit()
         assert marking.result(timeout=20) is False
+    lab.store.events.append([Event(EventType.CANCELLED, lab.now, claim.sequence_id, claim.subscription_id)])
 
 
 def test_an_opt_out_waits_for_a_mark_that_is_being_committed(lab: Lab, url: str) -> None:
