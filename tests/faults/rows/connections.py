@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-import drip.transport.smtp
+import drip.transport.conversation
 from drip.core.delivery import Outcome
 from drip.core.delivery import OutcomeKind as Kind
 from drip.engine.breaker import Breaker
@@ -124,7 +124,7 @@ def by_class_only() -> Iterator[None]:
     def blind(stage: Stage, code: int, text: bytes | str) -> Outcome:
         return classify(stage, 550 if code == 421 and stage not in (Stage.AUTH, Stage.EHLO) else code, text)
 
-    with patch.object(drip.transport.smtp, "classify", blind):
+    with patch.object(drip.transport.conversation, "classify", blind):
         yield
 
 

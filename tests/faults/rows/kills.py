@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from drip.engine.onward import Onward
 from drip.engine.ports import Envelope
 from drip.engine.records import Marked, Sending
 from drip.store.claims import Claims
-from drip.transport.smtp import SmtpSession
+from drip.transport.conversation import Ask, Conversation, Talk
 from tests.faults.registry import Case, Control, Figures, Row, too_many
 from tests.faults.trial import a_trial
 
@@ -92,13 +92,27 @@ def send_then_record() -> Iterator[None]:
 @contextmanager
 def early_mark() -> Iterator[None]:
     """The mark is committed before MAIL, as part of the claim would be."""
-    send = SmtpSession.send
+    late = Conversation._message
 
-    def early(self: SmtpSession, envelope: Envelope, content: bytes, mark: Callable[[], bool]) -> Outcome:
-        marked = mark()
-        return send(self, envelope, content, lambda: marked)
+    def early(self: Conversation, envelope: Envelope, content: bytes) -> Talk:
+        marked = yield Ask.MARK
+        talk = late(self, envelope, content)
+        came: Any = None
+        error: BaseException | None = None
+        while True:
+            try:
+                want = talk.send(came) if error is None else talk.throw(error)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
+            came, error = marked, None
+            if want is not Ask.MARK:
+                try:
+                    came = yield want
+                except Exception as failure:
+                    error = failure
 
-    with patch.object(SmtpSession, "send", early):
+    with patch.object(Conversation, "_message", early):
         yield
 
 
