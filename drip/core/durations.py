@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-LONGEST = timedelta(days=3653)
-"""Ten years: the longest delay that makes sense, and the API's own bound."""
+LONGEST = timedelta(days=3650)
+"""Ten years of 365 days: the longest delay that makes sense, and the API's own bound."""
 
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _N = r"([0-9]{1,18})"

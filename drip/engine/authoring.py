@@ -201,11 +201,11 @@ def _with_step(
     if step == before:
         return stored, step
     _require_ours(stored)
-    if any(other.position == step.position for other in others):
-        raise Refused("position_taken", f"{stored.slug!r} has a step at position {step.position}")
-    _require_domain(settings, step)
     after = replace(stored.sequence, steps=tuple(sorted([*others, step], key=lambda one: one.position or 0)))
     check_step(store, settings, Library.of_store(store).assemble(after, stored.definition), step)
+    _require_domain(settings, step)
+    if any(other.position == step.position for other in others):
+        raise Refused("position_taken", f"{stored.slug!r} has a step at position {step.position}")
     return revise(store, settings, stored, after, now, key_id=key_id), step
 
 

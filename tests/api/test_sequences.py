@@ -207,13 +207,27 @@ class TestSteps:
         assert site.call("PATCH", f"{path}/steps/{first}", {"position": 9}, 200)["position"] == 9
 
     @pytest.mark.parametrize(
+        ("body", "status", "code"),
+        [
+            ({"body_text": None}, 422, "content_missing"),
+            ({"template_id": "nobody"}, 422, "template_not_found"),
+            ({"from_email": "a@foreign.com"}, 403, "domain_unauthorized"),
+        ],
+    )
+    def test_what_is_wrong_with_a_step_itself_is_said_before_its_place_is_looked_at(
+        self, site: Site, body: dict[str, Any], status: int, code: str
+    ) -> None:
+        path = f"{site.sequence(steps=1)}/steps"
+        assert site.error("POST", path, {"position": 1, "offset_seconds": 0, **WORDS, **body}, status)["code"] == code
+
+    @pytest.mark.parametrize(
         ("body", "status", "code", "param"),
         [
             ({"position": 0}, 422, "invalid_field", "position"),
             ({"position": 1.5}, 422, "invalid_field", "position"),
             ({"position": "1"}, 422, "invalid_field", "position"),
             ({"offset_seconds": None}, 422, "invalid_field", "offset_seconds"),
-            ({"offset_seconds": 315_619_201}, 422, "invalid_field", "offset_seconds"),
+            ({"offset_seconds": 315_360_001}, 422, "invalid_field", "offset_seconds"),
             ({"subject": None}, 422, "content_missing", "subject"),
             ({"body_text": None}, 422, "content_missing", None),
             ({"subject": "{{ name"}, 422, "invalid_field", "subject"),

@@ -31,7 +31,7 @@ from tests import strategies
         ("PT90S", 90),
         ("PT1H30M", 5_400),
         ("P0D", 0),
-        ("3653d", 315_619_200),  # 3,653 * 86,400
+        ("3650d", 315_360_000),  # 3,650 * 86,400
     ],
 )
 def test_reads_sums_and_iso_8601(text: str, seconds: int) -> None:
@@ -60,7 +60,7 @@ def test_reads_sums_and_iso_8601(text: str, seconds: int) -> None:
         ("90", "write 90d for days"),
         ("-5", "not a duration"),  # -5d would be none either
         ("0.5", "not a duration"),
-        ("3653d 1s", "longer than ten years"),
+        ("3650d 1s", "longer than ten years"),
         ("999999999w", "longer than ten years"),  # more than a timedelta holds
         ("999999999d 999999999d", "longer than ten years"),
         ("P999999999W", "longer than ten years"),
