@@ -11,7 +11,7 @@ from drip.cli.invocation import Invocation
 from drip.cli.output import progress
 from drip.core.address import parse_email
 from drip.core.subscription import SuppressionReason
-from drip.engine.suppress import suppress
+from drip.engine.suppress import put_on_list
 from drip.store.store import Store
 
 BATCH = 500
@@ -48,7 +48,7 @@ def _take(invocation: Invocation, store: Store, row: Row | BadRow, reason: str, 
         tally["refused"].append({"line": row.line, "email": row.email, "message": str(error)})
         return
     code = row.variables.get("note")
-    added, _ = suppress(store, email, wanted, invocation.now(), code=str(code)[:500] if code else None)
+    added, _ = put_on_list(store, email, wanted, invocation.now(), code=str(code)[:500] if code else None)
     tally["added" if added else "existing"] += 1
 
 

@@ -85,12 +85,12 @@ def add_suppressed(invocation: Invocation, email: str, reason: str, words: str |
     from drip.cli.output import clean, count, line, write_json
     from drip.core.address import clean_line
     from drip.core.subscription import SuppressionReason
-    from drip.engine.suppress import suppress
+    from drip.engine.suppress import put_on_list
 
     address = new_address(email)
     with invocation.opened() as store:
         code = clean_line(words)[:500] if words else None
-        added, cancelled = suppress(store, address, SuppressionReason(reason), invocation.now(), code=code)
+        added, cancelled = put_on_list(store, address, SuppressionReason(reason), invocation.now(), code=code)
     if as_json:
         write_json({"added": added, "cancelled": cancelled})
         return

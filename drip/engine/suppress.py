@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from drip.core.address import email_key
-from drip.core.subscription import CANCEL_FOR, ContactStatus, SuppressionReason
+from drip.core.subscription import CANCEL_FOR, CancelReason, ContactStatus, SuppressionReason
 from drip.engine.ports import Store
 from drip.engine.records import Event, EventType
 
@@ -26,6 +26,7 @@ def suppress(
     code: str | None = None,
     delivery_id: int | None = None,
     detail: str | None = None,
+    cancel_as: CancelReason | None = None,
 ) -> tuple[bool, int]:
     """Never mail an address again, and cancel its live subscriptions, in one transaction.
 
@@ -34,6 +35,7 @@ def suppress(
         code: the server's code or the operator's words.
         delivery_id: the refusal that caused it; None when it was not a refusal.
         detail: why, in the words of a server or provider; told with every subscription that it cancels.
+        cancel_as: what its subscriptions are cancelled as; None: what goes with the reason.
 
     Returns:
         Whether the address was not suppressed before, and how many subscriptions were cancelled.
@@ -50,13 +52,25 @@ def suppress(
         cancelled: list[tuple[int, int]] = []
         if contact is not None:
             live = store.subscriptions.of_contact(contact.id)
-            cancelled = store.subscriptions.cancel(live, CANCEL_FOR[reason], now)
-            told = {"reason": CANCEL_FOR[reason].value, **({"detail": detail} if detail else {})}
+            cause = cancel_as or CANCEL_FOR[reason]
+            cancelled = store.subscriptions.cancel(live, cause, now)
+            told = {"reason": cause.value, **({"detail": detail} if detail else {})}
             events += [
                 Event(EventType.CANCELLED, now, sequence_id, row_id, data=told) for row_id, sequence_id in cancelled
             ]
         store.events.append(events)
     return added, len(cancelled)
+
+
+def put_on_list(
+    store: Store, email: str, reason: SuppressionReason, now: datetime, *, code: str | None = None
+) -> tuple[bool, int]:
+    """Suppress an address because the operator says so, whatever the reason: its people are cancelled as `suppressed`.
+
+    Returns:
+        As `suppress`.
+    """
+    return suppress(store, email, reason, now, code=code, cancel_as=CancelReason.SUPPRESSED)
 
 
 def unsuppress(store: Store, email: str, now: datetime) -> bool:

@@ -136,6 +136,14 @@ class TestSuppressions:
         assert listed == {"total": 1, "limit": 100, "offset": 0, "items": [made]}
         assert site.call("GET", f"{SUPPRESSIONS}?reason=bounce")["total"] == 0
         assert site.call("GET", f"{SUPPRESSIONS}?email=ANA@")["total"] == 1
+
+    @pytest.mark.parametrize("reason", ["bounce", "complaint", "unsubscribed"])
+    def test_whatever_its_reason_it_cancels_as_suppressed(self, site: Site, reason: str) -> None:
+        path = site.sequence(steps=2)
+        site.subscribe(path)
+        site.call("POST", SUPPRESSIONS, {"email": "ana@empresa.com", "reason": reason}, 201)
+        assert site.call("GET", f"{path}/subscribers/ana@empresa.com")["cancel_reason"] == "suppressed"
+        assert site.call("GET", "/v1/events?types=sequence.cancelled")[0]["reason"] == "suppressed"
         site.call("DELETE", f"{SUPPRESSIONS}/ANA@empresa.com", status=204)
         assert site.error("DELETE", f"{SUPPRESSIONS}/ana@empresa.com", status=404)["code"] == "suppression_not_found"
 
@@ -220,3 +228,12 @@ class TestHealth:
         assert "drip_due 1.0" in text
         assert f'route="{SEQUENCES}/{{sequence_id}}/subscribers",status="201"' in text
         assert "ana@" not in text
+
+
+def test_docs_say_where_else_to_look_when_they_can_not_be_drawn(site: Site) -> None:
+    page = site.client.get("/docs", headers={"Authorization": ""})
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    place = page.text.partition('<div id="swagger-ui">')[2].partition("</div>")[0]
+    link = re.search('href="([^"]+)"', place)
+    assert link is not None
+    assert site.client.get(str(page.url.join(link[1]))).json()["info"]["title"] == "drip"

@@ -15,7 +15,7 @@ from drip.core.moments import format_moment
 from drip.core.subscription import SuppressionReason
 from drip.engine.objects import JsonObject
 from drip.engine.records import Suppression
-from drip.engine.suppress import suppress, unsuppress
+from drip.engine.suppress import put_on_list, unsuppress
 from drip.errors import NotFound
 
 router = APIRouter(route_class=QuickRoute, prefix="/v1/suppressions", tags=["suppressions"])
@@ -47,7 +47,7 @@ async def make_suppression(request: Request, body: SuppressionIn) -> Response:
     api = api_of(request)
 
     def work() -> JsonObject:
-        suppress(api.store, body.email, body.reason, api.clock())
+        put_on_list(api.store, body.email, body.reason, api.clock())
         kept = api.store.suppressions.get(body.email)
         assert kept is not None
         return suppression_object(kept)
