@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from drip import __version__
-from drip.api import errors
+from drip.api import docs, errors
 from drip.api.auth import GUARDED, OPEN, Gate
 from drip.api.context import Api
 from drip.api.desk import Desk
@@ -75,6 +75,7 @@ def create_app(
         summary="Email sequences as code: subscribe people, and see where they are.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -83,6 +84,7 @@ def create_app(
     # Not `include_router`: a request would be matched against every router, and then against its routes.
     app.state.routes = [route for module in _ROUTERS for route in module.router.routes]
     app.router.routes.extend(app.state.routes)
+    docs.install(app)
     errors.install(app)
     limit = project.settings.http_rate_limit
     app.add_middleware(Gate, store=project.store, desk=desk, quota=None if limit is None else Quota(limit))
