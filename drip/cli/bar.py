@@ -9,19 +9,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from drip.cli.output import BAR_AFTER, clean
+from drip.core.plain import clean
 
 
 class RichBar:
     """Fulfils `output.Bar`; may be told from any thread."""
 
-    def __init__(self, text: str, total: int | None) -> None:
+    def __init__(self, text: str, total: int | None, *, after: float) -> None:
+        """
+        Args:
+            total: None is not known.
+            after: seconds of work before it is drawn.
+        """
         columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
         if total is not None:
             columns += [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._progress.add_task(clean(text), total=total)
-        self._started = time.monotonic()
+        self._draw_at = time.monotonic() + after
         self._lock = threading.Lock()
         self._shown = False
 
@@ -48,6 +53,6 @@ class RichBar:
 
     def _show(self) -> None:
         with self._lock:
-            if not self._shown and time.monotonic() - self._started > BAR_AFTER:
+            if not self._shown and time.monotonic() > self._draw_at:
                 self._shown = True
                 self._progress.start()

@@ -7,7 +7,7 @@ from itertools import groupby
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from drip.cli.output import clean
-from drip.cli.testing import side_by_side
+from drip.cli.verdicts import side_by_side
 from drip.engine.verdicts import Verdict
 
 

@@ -148,7 +148,7 @@ def progress(text: str, total: int | None) -> Iterator[Bar]:
         return
     from drip.cli.bar import RichBar
 
-    bar = RichBar(text, total)
+    bar = RichBar(text, total, after=BAR_AFTER)
     try:
         yield bar
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +13,6 @@ from drip.cli.invocation import Invocation, pass_invocation
 if TYPE_CHECKING:
     from drip.engine.verdicts import Verdict
     from drip.files.sequences import ProjectFiles
-
-LONGEST_LEFT = 60
-"""Characters of the left column, at the most; what is longer pushes the right one on."""
 
 
 @click.command("test")
@@ -40,6 +37,7 @@ def test_command(
     """
     from drip.cli.output import line, note, write_json
     from drip.cli.problems import usable
+    from drip.cli.verdicts import verdict_object
 
     files = usable(invocation.project.files())
     verdicts = []
@@ -58,18 +56,6 @@ def test_command(
         _write_junit(invocation, junit, verdicts, files)
     if failed:
         context.exit(1)
-
-
-def verdict_object(verdict: Verdict, path: str) -> dict[str, Any]:
-    """What came of one test, as JSON values."""
-    return {
-        "sequence_id": verdict.sequence,
-        "name": verdict.test.name,
-        "path": path,
-        "line": verdict.test.line,
-        "passed": verdict.passed,
-        "lines": [{"expected": line.expected, "got": line.got, "same": line.same} for line in verdict.lines],
-    }
 
 
 def _chosen(files: ProjectFiles, wanted: Sequence[str]) -> list[str]:
@@ -101,6 +87,7 @@ def _summary(tests: int, failed: int) -> str:
 
 def _lines(verdict: Verdict, files: ProjectFiles) -> Iterator[str]:
     from drip.cli.output import clean, paint
+    from drip.cli.verdicts import side_by_side
 
     name = clean(f"{verdict.sequence}: {verdict.test.name}")
     if verdict.passed:
@@ -110,19 +97,6 @@ def _lines(verdict: Verdict, files: ProjectFiles) -> Iterator[str]:
     yield f"{paint('FAIL', 'red')}  {name}   {clean(place)}"
     for text, same in side_by_side(verdict):
         yield text if same else paint(text, "red")
-
-
-def side_by_side(verdict: Verdict) -> Iterator[tuple[str, bool]]:
-    """Expected and got in two columns; `≠` marks what differs."""
-    from rich.cells import cell_len
-
-    from drip.cli.output import clean
-
-    rows = [("expected", "got", True), *((clean(line.expected), clean(line.got), line.same) for line in verdict.lines)]
-    width = min(max(cell_len(left) for left, _, _ in rows), LONGEST_LEFT)
-    for left, right, same in rows:
-        space = " " * max(0, width - cell_len(left))
-        yield f"      {' ' if same else '≠'} {left}{space}   {right}", same
 
 
 def _write_junit(invocation: Invocation, target: str, verdicts: Sequence[Verdict], files: ProjectFiles) -> None:
