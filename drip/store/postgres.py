@@ -7,13 +7,12 @@ mark, record) is shared: each touches only rows that it has claimed, and claims 
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,24 +20,24 @@ from typing import Any
 import psycopg
 
 from drip.core.moments import floor_to_millisecond
-from drip.errors import DatabaseEmpty, DatabaseUnavailable, DripError
+from drip.errors import DatabaseEmpty, DatabaseUnavailable
 from drip.store.database import Cursor, Database, GivenUp
 from drip.store.postgres_errors import unavailable
-from drip.store.postgres_link import Connection, Server, is_alive, is_lost
-from drip.store.postgres_sql import definition, translated
+from drip.store.postgres_link import UNSURE, Connection, Server, came_through, cancelled_when, is_alive, is_lost
+from drip.store.postgres_schema import make_migrations
+from drip.store.postgres_sql import translated, without_nul
 
 _OURS = 0x64726970
 """The first half of every advisory lock's key: `drip`."""
 _WRITING, _LIMITS, _EVENTS = 0, 1, 2
 """The second half: of the lock that every transaction takes, of limits, and of the numbers of events."""
-_UNSURE = 1.0
-"""Seconds of silence after which a connection is tried before it is relied upon."""
-_IN_DOUBT = 20.0
-"""Seconds within which it is found out whether a commit came through whose answer was lost."""
-_LOOK_EVERY = 0.02
-"""Seconds between two looks whether anybody still waits for an answer."""
 
 _BEGIN = "BEGIN; {patience} SELECT pg_advisory_xact_lock{shared}({ours}, {writing}); SELECT pg_current_xact_id()::text"
+_NUMBERS = """
+    SELECT t.relname, COALESCE(pg_sequence_last_value(s.oid), 0)
+    FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.deptype = 'i' AND s.relkind = 'S'
+    JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = current_schema()::regnamespace
+"""
 
 
 class _Thread(threading.local):
@@ -119,14 +118,8 @@ class PostgresDatabase(Database):
                 raise AssertionError("this is to be written alone, and a transaction beside others is open")
             yield
             return
-        with self.translated():
-            number = self._begin(alone)
-            try:
-                yield
-            except BaseException:
-                self._roll_back()
-                raise
-            self._commit(number)
+        with self._new_transaction(alone):
+            yield
 
     @property
     def epoch(self) -> int | None:
@@ -161,7 +154,7 @@ class PostgresDatabase(Database):
         except psycopg.DataError as error:
             if error.sqlstate is not None:  # the server's word; without one it is psycopg's, about a NUL
                 raise
-            cursor = connection.execute(translated(sql), _without_nul(params))
+            cursor = connection.execute(translated(sql), without_nul(params))
         finally:
             self._thread.used = time.monotonic()
         return cursor
@@ -198,7 +191,7 @@ class PostgresDatabase(Database):
             cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy,
         ):
             for row in rows:
-                copy.write_row(_without_nul(row))
+                copy.write_row(without_nul(row))
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -212,26 +205,15 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def interruptible(self, given_up: Callable[[], bool]) -> Iterator[None]:
-        mine, done = self._thread, threading.Event()
-        connection = self._ready()
-
-        def watch() -> None:
-            while not done.wait(_LOOK_EVERY):
-                if given_up():
-                    with suppress(psycopg.Error):
-                        connection.cancel_safe(timeout=5.0)
-
-        watcher = threading.Thread(target=watch, name="drip-waiting", daemon=True)
-        watcher.start()
-        mine.given_up = True
-        try:
-            yield
-        except psycopg.errors.QueryCanceled as error:
-            raise GivenUp from error
-        finally:
-            mine.given_up = False
-            done.set()
-            watcher.join()
+        mine = self._thread
+        with cancelled_when(given_up, self._ready()):
+            mine.given_up = True
+            try:
+                yield
+            except psycopg.errors.QueryCanceled as error:
+                raise GivenUp from error
+            finally:
+                mine.given_up = False
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -252,23 +234,14 @@ class PostgresDatabase(Database):
         said = self.value("SELECT obj_description(to_regclass('meta'), 'pg_class')")
         return int(said.removeprefix("drip schema ")) if str(said).startswith("drip schema ") else 0
 
-    @contextmanager
-    def migrating(self) -> Iterator[None]:
-        with self.translated():
-            number = self._begin(alone=True, patience="SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0;")
-            try:
-                yield
-            except BaseException:
-                self._roll_back()
-                raise
-            self._commit(number)
+    def migrating(self) -> AbstractContextManager[None]:
+        return self._new_transaction(
+            alone=True, patience="SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0;"
+        )
 
     def migrate(self, folder: Path, version: int) -> None:
-        standing = self.schema_version()
         try:
-            for path in sorted(folder.glob("[0-9]*.py")):
-                if int(path.name.partition("_")[0]) > standing:
-                    _migration(path).up(None, _Definer(self))
+            make_migrations(folder, self.schema_version(), self.execute)
         except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
             raise DatabaseUnavailable(
                 f"there are tables of another program in the database ({self.place})",
@@ -298,7 +271,7 @@ class PostgresDatabase(Database):
         return self.value("SELECT pg_current_snapshot()::text")
 
     def numbers(self) -> Mapping[str, int]:
-        return dict(self.rows(f"{_NUMBERS}"))
+        return dict(self.rows(_NUMBERS))
 
     def last_event(self) -> int:
         if self._thread.epoch is not None:
@@ -338,7 +311,7 @@ class PostgresDatabase(Database):
         if mine.depth == 0:
             raise RuntimeError("this thread is not connected")
         if mine.epoch is None:
-            silent = time.monotonic() - mine.used > _UNSURE
+            silent = time.monotonic() - mine.used > UNSURE
             if mine.connection is not None and silent and not is_alive(mine.connection):
                 mine.connection.close()
                 mine.connection = None
@@ -356,12 +329,23 @@ class PostgresDatabase(Database):
         except psycopg.DataError as error:
             if error.sqlstate is not None:
                 raise
-            cursor.executemany(translated(sql), [_without_nul(row) for row in rows], **options)
+            cursor.executemany(translated(sql), [without_nul(row) for row in rows], **options)
         finally:
             self._thread.used = time.monotonic()
         return cursor
 
-    def _begin(self, alone: bool, patience: str = "") -> str:
+    @contextmanager
+    def _new_transaction(self, alone: bool, patience: str = "") -> Iterator[None]:
+        with self.translated():
+            number = self._begin(alone, patience)
+            try:
+                yield
+            except BaseException:
+                self._roll_back()
+                raise
+            self._commit(number)
+
+    def _begin(self, alone: bool, patience: str) -> str:
         """Begin a transaction; its number, to ask for later what became of it."""
         mine = self._thread
         shared = "" if alone else "_shared"
@@ -411,60 +395,6 @@ class PostgresDatabase(Database):
             if not is_lost(connection, error):
                 raise
             self._lose()
-            if not self._came_through(number):
+            if not came_through(lambda: str(self.value("SELECT pg_xact_status(?::xid8)", number)), self.place):
                 raise
         self._thread.used = time.monotonic()
-
-    def _came_through(self, number: str) -> bool:
-        """Whether a commit was made whose answer was lost.
-
-        Raises:
-            DatabaseUnavailable: it can't be found out.
-        """
-        deadline, wait = time.monotonic() + _IN_DOUBT, 0.1
-        while True:
-            try:
-                fate = self.value("SELECT pg_xact_status(?::xid8)", number)
-            except DatabaseUnavailable:
-                fate = "in progress"
-            if fate != "in progress":
-                return bool(fate == "committed")
-            if time.monotonic() > deadline:
-                raise DatabaseUnavailable(
-                    f"the connection to the database was lost during a commit ({self.place})",
-                    "it may have been written or not: look before you do it again",
-                )
-            time.sleep(wait)
-            wait = min(wait * 2, 2.0)
-
-
-_NUMBERS = """
-    SELECT t.relname, COALESCE(pg_sequence_last_value(s.oid), 0)
-    FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.deptype = 'i' AND s.relkind = 'S'
-    JOIN pg_class t ON t.oid = d.refobjid AND t.relnamespace = current_schema()::regnamespace
-"""
-
-
-class _Definer:
-    """What a migration is given: takes definitions as they are written for SQLite."""
-
-    def __init__(self, database: PostgresDatabase) -> None:
-        self._database = database
-
-    def execute_sql(self, sql: str, params: Sequence[Any] = ()) -> Cursor:
-        """Execute one statement."""
-        return self._database.execute(definition(sql), params)
-
-
-def _migration(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"drip_migration_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise DripError(f"{path} is no migration")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _without_nul(values: Sequence[Any]) -> list[Any]:
-    """The one character that PostgreSQL's text can't have; it becomes U+FFFD."""
-    return [value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in values]

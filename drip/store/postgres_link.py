@@ -6,7 +6,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -19,12 +20,16 @@ CONNECT_WITHIN = 10
 """Seconds."""
 OLDEST_SERVER = 13
 """The first version that tells what became of a transaction, and what is seen, in 64 bits."""
+UNSURE = 1.0
+"""Seconds of silence after which a connection is tried before it is relied upon."""
 _KEPT = 4
 """Connections kept while nobody needs them."""
 _STALE = 300.0
 """Seconds after which a kept one is closed."""
-_UNSURE = 1.0
-"""Seconds of silence after which a connection is tried before it is relied upon."""
+IN_DOUBT = 20.0
+"""Seconds within which it is found out whether a commit came through whose answer was lost."""
+_LOOK_EVERY = 0.02
+"""Seconds between two looks whether anybody still waits for an answer."""
 
 # A mark that vanishes with the power is a message sent twice. A process that was stopped in the middle of a transaction
 # must not hold the others for longer than they wait; one that is cut off is noticed.
@@ -70,7 +75,7 @@ class Server:
         while (kept := self._pop()) is not None:
             since, connection = kept
             age = time.monotonic() - since
-            if age < _STALE and (age < _UNSURE or is_alive(connection)):
+            if age < _STALE and (age < UNSURE or is_alive(connection)):
                 return connection
             connection.close()
         return self._connect()
@@ -141,6 +146,52 @@ def is_lost(connection: Connection, error: psycopg.Error) -> bool:
     if not connection.closed and (error.sqlstate or "").startswith(("08", "25P03", "57P")):
         connection.close()  # the server has closed it, but libpq has not read so far
     return connection.closed
+
+
+@contextmanager
+def cancelled_when(given_up: Callable[[], bool], connection: Connection) -> Iterator[None]:
+    """Have the server break off what a connection asks it meanwhile, as soon as `given_up` says so."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LOOK_EVERY):
+            if given_up():
+                with suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=5.0)
+
+    watcher = threading.Thread(target=watch, name="drip-waiting", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def came_through(ask: Callable[[], str], place: str) -> bool:
+    """Whether a commit was made whose answer was lost; waits until that is known.
+
+    Args:
+        ask: what the server says of the transaction (pg_xact_status); it may fail as long as the server is away.
+
+    Raises:
+        DatabaseUnavailable: it can't be found out.
+    """
+    deadline, wait = time.monotonic() + IN_DOUBT, 0.1
+    while True:
+        try:
+            fate = ask()
+        except DatabaseUnavailable:
+            fate = "in progress"
+        if fate != "in progress":
+            return fate == "committed"
+        if time.monotonic() > deadline:
+            raise DatabaseUnavailable(
+                f"the connection to the database was lost during a commit ({place})",
+                "it may have been written or not: look before you do it again",
+            )
+        time.sleep(wait)
+        wait = min(wait * 2, 2.0)
 
 
 def _place(known: Mapping[str, Any]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 _TYPES = (
     # "C" orders and compares octet by octet, as SQLite does: what begins alike stands together, on every server.
@@ -32,3 +34,8 @@ def definition(sql: str) -> str:
     for pattern, words in _TYPES:
         sql = re.sub(pattern, words, sql)
     return sql
+
+
+def without_nul(values: Sequence[Any]) -> list[Any]:
+    """The one character that PostgreSQL's text can't have; it becomes U+FFFD."""
+    return [value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in values]

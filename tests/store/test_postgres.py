@@ -270,7 +270,10 @@ def _receive(end: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("heard", [True, False])
-def test_a_commit_whose_answer_was_lost_is_found_out_about(url: str, heard: bool) -> None:
+def test_a_commit_whose_answer_was_lost_is_found_out_about(
+    url: str, heard: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drip.store.postgres_link.IN_DOUBT", 1.0)
     cutter = Cutter(server().port, heard=heard)
     database = open_url(url.replace(f":{server().port}/", f":{cutter.port}/"))
     raised = None
