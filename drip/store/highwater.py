@@ -13,11 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drip.core.moments import format_moment, parse_moment
 from drip.engine.points import Point, reached
 from drip.errors import DatabaseUnavailable
 from drip.store.store import Store
+
+if TYPE_CHECKING:
+    from drip.engine import ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class HighWaterMark:
             _write(self.path, mark)
         self._written = mark
 
-    def accept(self, mark: Mark) -> None:
+    def accept(self, mark: ports.Mark) -> None:
         """Take the database as it is; its next events come after the lost ones."""
         self._skip(mark.numbers)
         self._store.set_restored_until(mark.at)

@@ -1,14 +1,13 @@
-"""What the engine needs from outside, as protocols; adapters in `store` and `transport` fulfil them."""
+"""What is remembered: the database, a question per protocol. The adapters' docstrings are the contract."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from drip.core.delivery import DeliveryState, Outcome, Reason
+from drip.core.delivery import DeliveryState, Reason
 from drip.core.limits import Bucket
 from drip.core.sequence import Definition, SequenceStatus, Source, Template
 from drip.core.subscription import CancelReason, ContactStatus, SubscriptionStatus, SuppressionReason
@@ -38,177 +37,8 @@ from drip.engine.records import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Who a message is from and to, as the server is told; not what its headers say."""
-
-    sender: str
-    """MAIL FROM; never empty."""
-    recipient: str
-    """RCPT TO."""
-    token: str
-    """Names the delivery; the outbox uses it in file names."""
-
-
-class Session(Protocol):
-    """One connection, used by one thread, for many messages one after another."""
-
-    def send(self, envelope: Envelope, content: bytes, mark: Callable[[], bool]) -> Outcome:
-        """Hand one message over.
-
-        Opens the connection when there is none, or the last one can't be used any more. Calls `mark` exactly once,
-        between the body and the final dot, unless the message was refused or the connection lost before. When `mark`
-        returns False the dot is never sent, and the outcome is `NOT_MARKED`.
-
-        Args:
-            content: a whole message with CRLF line ends, not dot-stuffed.
-
-        Never raises for what a server does; an exception is a bug, or comes from `mark`.
-        """
-        ...
-
-    def close(self) -> None:
-        """End the connection politely; never raises."""
-        ...
-
-
-class Parcel(Protocol):
-    """One message to be handed over."""
-
-    @property
-    def envelope(self) -> Envelope: ...
-    @property
-    def content(self) -> bytes:
-        """A whole message with CRLF line ends, not dot-stuffed."""
-        ...
-
-
-P = TypeVar("P", bound=Parcel)
-
-
-class Pending(Protocol):
-    """Marks that are being made."""
-
-    def done(self) -> bool:
-        """Whether it is decided."""
-        ...
-
-    def result(self) -> Sequence[bool]:
-        """Whether each may be sent; waits until it is decided."""
-        ...
-
-
-class Desk(Protocol[P]):
-    """Where a fleet gets its parcels, and brings back what came of them. For one thread."""
-
-    def take(self) -> P | None:
-        """The next one; None when there is none now."""
-        ...
-
-    def mark(self, parcels: Sequence[P], tell: Callable[[], None], /) -> Pending:
-        """Before the final dots of these: whether each may be sent, durably. What `done` brought is written with it.
-
-        Args:
-            tell: called from another thread when it is decided; or not at all, when it is decided already.
-        """
-        ...
-
-    def done(self, parcel: P, outcome: Outcome, /) -> None:
-        """What came of one. It is written with the next marks, or by `flush`."""
-        ...
-
-    @property
-    def holds(self) -> bool:
-        """Whether anything that `done` brought is not written yet."""
-        ...
-
-    def flush(self) -> None:
-        """Have it written without waiting for more."""
-        ...
-
-
-class Fleet(Protocol):
-    """Many connections, led by one thread."""
-
-    def carry(self, desk: Desk[P]) -> None:
-        """Hand over what the desk gives, as `Session.send` does, until it gives nothing and everything is done."""
-        ...
-
-    def wake(self) -> None:
-        """The desk has something again; may be called from any thread."""
-        ...
-
-    def rest(self) -> None:
-        """End all connections politely, to open them again when there is something; never raises."""
-        ...
-
-    def close(self) -> None:
-        """As `rest`, for good."""
-        ...
-
-
-class Transport(Protocol):
-    """How messages leave."""
-
-    @property
-    def connections(self) -> int:
-        """How many sessions may be used side by side."""
-        ...
-
-    def session(self) -> Session:
-        """A new session; nothing is opened before the first message."""
-        ...
-
-    def fleet(self) -> Fleet | None:
-        """As many connections as there may be, led by one thread; None: each session wants a thread of its own."""
-        ...
-
-
-class Processes(Protocol):
-    """Which processes of this machine are alive."""
-
-    def identity(self) -> tuple[str, int, str]:
-        """This process: machine, pid, birth."""
-        ...
-
-    def is_gone(self, worker: Worker) -> bool:
-        """Whether a worker is a process of this machine that has ended; False when that can't be known."""
-        ...
-
-
-class Mark(Protocol):
-    """How far the database had got."""
-
-    @property
-    def at(self) -> datetime: ...
-    @property
-    def event(self) -> int:
-        """The number of the last event."""
-        ...
-
-
-class HighWater(Protocol):
-    """How far the database has got, remembered outside of it: a copy from yesterday is behind."""
-
-    def require(self) -> None:
-        """Raise DatabaseUnavailable when the database has gone back in time."""
-        ...
-
-    def note(self, now: datetime) -> None:
-        """Remember how far it is now; call it after a commit."""
-        ...
-
-    def ahead(self) -> Mark | None:
-        """What is remembered, when the database is behind it; else None."""
-        ...
-
-    def accept(self, mark: Any) -> None:
-        """Take the database as it is; call it in a transaction."""
-        ...
-
-
 class Sequences(Protocol):
-    """See `drip.store.sequences`; likewise below: the adapters' docstrings are the contract."""
+    """See `drip.store.sequences`; likewise below."""
 
     def slugs(self) -> list[str]: ...
     def all(self) -> list[StoredSequence]: ...

@@ -1,0 +1,135 @@
+"""How messages leave: one connection at a time, or many led by one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from drip.core.delivery import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who a message is from and to, as the server is told; not what its headers say."""
+
+    sender: str
+    """MAIL FROM; never empty."""
+    recipient: str
+    """RCPT TO."""
+    token: str
+    """Names the delivery; the outbox uses it in file names."""
+
+
+class Session(Protocol):
+    """One connection, used by one thread, for many messages one after another."""
+
+    def send(self, envelope: Envelope, content: bytes, mark: Callable[[], bool]) -> Outcome:
+        """Hand one message over.
+
+        Opens the connection when there is none, or the last one can't be used any more. Calls `mark` exactly once,
+        between the body and the final dot, unless the message was refused or the connection lost before. When `mark`
+        returns False the dot is never sent, and the outcome is `NOT_MARKED`.
+
+        Args:
+            content: a whole message with CRLF line ends, not dot-stuffed.
+
+        Never raises for what a server does; an exception is a bug, or comes from `mark`.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the connection politely; never raises."""
+        ...
+
+
+class Parcel(Protocol):
+    """One message to be handed over."""
+
+    @property
+    def envelope(self) -> Envelope: ...
+    @property
+    def content(self) -> bytes:
+        """A whole message with CRLF line ends, not dot-stuffed."""
+        ...
+
+
+P = TypeVar("P", bound=Parcel)
+
+
+class Pending(Protocol):
+    """Marks that are being made."""
+
+    def done(self) -> bool:
+        """Whether it is decided."""
+        ...
+
+    def result(self) -> Sequence[bool]:
+        """Whether each may be sent; waits until it is decided."""
+        ...
+
+
+class Desk(Protocol[P]):
+    """Where a fleet gets its parcels, and brings back what came of them. For one thread."""
+
+    def take(self) -> P | None:
+        """The next one; None when there is none now."""
+        ...
+
+    def mark(self, parcels: Sequence[P], tell: Callable[[], None], /) -> Pending:
+        """Before the final dots of these: whether each may be sent, durably. What `done` brought is written with it.
+
+        Args:
+            tell: called from another thread when it is decided; or not at all, when it is decided already.
+        """
+        ...
+
+    def done(self, parcel: P, outcome: Outcome, /) -> None:
+        """What came of one. It is written with the next marks, or by `flush`."""
+        ...
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything that `done` brought is not written yet."""
+        ...
+
+    def flush(self) -> None:
+        """Have it written without waiting for more."""
+        ...
+
+
+class Fleet(Protocol):
+    """Many connections, led by one thread."""
+
+    def carry(self, desk: Desk[P]) -> None:
+        """Hand over what the desk gives, as `Session.send` does, until it gives nothing and everything is done."""
+        ...
+
+    def wake(self) -> None:
+        """The desk has something again; may be called from any thread."""
+        ...
+
+    def rest(self) -> None:
+        """End all connections politely, to open them again when there is something; never raises."""
+        ...
+
+    def close(self) -> None:
+        """As `rest`, for good."""
+        ...
+
+
+class Transport(Protocol):
+    """How messages leave."""
+
+    @property
+    def connections(self) -> int:
+        """How many sessions may be used side by side."""
+        ...
+
+    def session(self) -> Session:
+        """A new session; nothing is opened before the first message."""
+        ...
+
+    def fleet(self) -> Fleet | None:
+        """As many connections as there may be, led by one thread; None: each session wants a thread of its own."""
+        ...
