@@ -46,7 +46,7 @@ class Project:
     @cached_property
     def store(self) -> Store:
         """The database; not opened yet, see `opened`."""
-        from drip.store.database import open_url
+        from drip.store.opening import open_url
         from drip.store.store import Store
 
         return Store(open_url(self.settings.database), self.settings)
@@ -127,7 +127,7 @@ class Project:
             answer: what the server would say; None is a server that takes everything.
         """
         from drip.engine.rehearsal import Rehearsal, accepted
-        from drip.store.database import open_url
+        from drip.store.opening import open_url
         from drip.store.store import Store
 
         store = Store(open_url("sqlite:///:memory:"))

@@ -14,8 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from drip.store.copying import copy_rows
-from drip.store.database import Database, open_url
+from drip.store.database import Database
 from drip.store.driverless import peewee
+from drip.store.opening import open_url
 from drip.store.store import Store
 from tests.postgres_server import PostgresServer
 

@@ -10,7 +10,8 @@ from drip.errors import Invalid, Refused
 from drip.files.servers import database_url
 from drip.files.wording import BadValue
 from drip.store.copying import copy_rows, count_rows
-from drip.store.database import Database, open_url
+from drip.store.database import Database
+from drip.store.opening import open_url
 from drip.store.processes import LocalProcesses
 from drip.store.store import Store
 

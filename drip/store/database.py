@@ -12,8 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from drip.errors import Invalid
-
 EVERYTHING = 2**62
 """A LIMIT that is none."""
 
@@ -241,27 +239,3 @@ class Database(ABC):
     @abstractmethod
     def require_space(self) -> None:
         """Raise DatabaseUnavailable when what is sent might not be recorded for want of disk."""
-
-
-def open_url(url: str) -> Database:
-    """The database behind a URL; nothing is opened yet.
-
-    Raises:
-        Invalid: the URL is of a kind drip does not know.
-    """
-    scheme, _, rest = url.partition("://")
-    if scheme == "sqlite" and rest.startswith("/"):
-        from drip.store.sqlite import SqliteDatabase
-
-        return SqliteDatabase(None if rest == "/:memory:" else Path(rest[1:]))
-    if scheme == "postgresql":
-        try:
-            from drip.store.postgres import PostgresDatabase
-        except ImportError as error:
-            raise Invalid(
-                f"database: PostgreSQL needs psycopg 3: {error}", "install it: python -m pip install 'drip[postgres]'"
-            ) from error
-        return PostgresDatabase(url)
-    raise Invalid(
-        f"database: {scheme}:// is not a database drip knows", "write sqlite:///drip.db or postgresql://user@host/name"
-    )

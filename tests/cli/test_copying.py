@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drip.project import system_clock
-from drip.store.database import open_url
+from drip.store.opening import open_url
 from drip.store.processes import LocalProcesses
 from drip.store.store import Store
 from tests.cli.conftest import Cli

@@ -18,8 +18,8 @@ from drip.engine.records import Claim, Event, EventType, Marked
 from drip.engine.suppress import suppress
 from drip.errors import DatabaseUnavailable, Invalid
 from drip.store.copying import TABLES, copy_rows, count_rows
-from drip.store.database import open_url
 from drip.store.invariants import violations
+from drip.store.opening import open_url
 from drip.store.postgres import PostgresDatabase
 from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
@@ -413,7 +413,7 @@ def test_psycopg_is_loaded_for_postgresql_alone(tmp_path: Path) -> None:
     import sys
 
     program = (
-        "import sys; from drip.store.database import open_url; from drip.store.store import Store\n"
+        "import sys; from drip.store.opening import open_url; from drip.store.store import Store\n"
         f"with Store(open_url('sqlite:///{tmp_path}/drip.db')).opened(): pass\n"
         "assert 'psycopg' not in sys.modules\n"
         "import psycopg, drip.store.postgres"
