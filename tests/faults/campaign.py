@@ -19,6 +19,7 @@ from typing import ParamSpec, TypeVar
 
 from tests.faults.registry import Case, Control, Figures, Row, Trial
 from tests.faults.rows import ROWS
+from tests.faults.trial import forget
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -157,6 +158,7 @@ def _folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        forget(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -23,6 +23,7 @@ from drip.engine.subscribe import Request, subscribe_many
 from drip.engine.worker import Worker
 from drip.project import Project, open_project
 from drip.store.invariants import violations
+from tests.databases import drop, name_of, new_postgres
 from tests.faults.processes import Child, a_server, fork
 from tests.faults.registry import Case, Figures
 from tests.smtp_server import Accepted, Authority, Certificate, Features, read_log
@@ -86,13 +87,21 @@ def one_pass(folder: Path, before: Callable[[Worker], None] = lambda worker: Non
 class Trial:
     """A project with people who are due, and a server."""
 
-    def __init__(self, folder: Path, due: int, sequence: str = SEQUENCE, **config: Any) -> None:
-        self.folder = folder
+    def __init__(self, case: Case, due: int, sequence: str = SEQUENCE, **smtp: Any) -> None:
+        self.folder = folder = case.folder
         self.due = due
         self.log = folder / "server.jsonl"
         self.errors = folder / "errors.txt"
-        shutil.copytree(_prepared(due, sequence), folder, dirs_exist_ok=True)
-        (folder / "drip.yaml").write_text(smtp_config(**config))
+        prepared, name = _prepared(due, sequence, case.database)
+        shutil.copytree(prepared, folder, dirs_exist_ok=True)
+        self._database = None
+        if case.database == "postgresql":
+            self._database = _databases[folder] = new_postgres(name)
+        self.configure(**smtp)
+
+    def configure(self, **smtp: Any) -> None:
+        """Write drip.yaml, with these lines of `smtp:`."""
+        (self.folder / "drip.yaml").write_text(_config(self._database, smtp))
 
     def start(self, before: Callable[[Worker], None] = lambda worker: None) -> Child:
         """A worker in a process of its own."""
@@ -194,7 +203,7 @@ def a_trial(
         server["features"] = Features(tls=tls == "tls", starttls=tls == "starttls")
         smtp["ca_file"] = authority.file
     with a_server(case.folder / "server.jsonl", **server) as port:
-        yield Trial(case.folder, due, sequence, port=port, **smtp)
+        yield Trial(case, due, sequence, port=port, **smtp)
 
 
 @cache
@@ -210,12 +219,13 @@ def _scratch() -> Path:
 
 
 @cache
-def _prepared(due: int, sequence: str) -> Path:
-    """A folder with a project in which so many are due, to be copied."""
+def _prepared(due: int, sequence: str, database: str) -> tuple[Path, str]:
+    """A folder with a project in which so many are due, and its database on PostgreSQL, both to be copied."""
     folder = _scratch() / f"due{due}-{len(list(_scratch().iterdir()))}"
     (folder / "sequences").mkdir(parents=True)
     (folder / "sequences" / "trial.yaml").write_text(sequence)
-    (folder / "drip.yaml").write_text(smtp_config(port=25))
+    url = new_postgres() if database == "postgresql" else None
+    (folder / "drip.yaml").write_text(_config(url, {"port": 25}))
     project, now = open_project(folder), datetime.now(UTC)
     with project.opened() as store:
         files = project.files()
@@ -224,10 +234,20 @@ def _prepared(due: int, sequence: str) -> Path:
         requests = [Request(f"p{number}@example.com", f"Person {number}") for number in range(due)]
         for start in range(0, due, 1000):
             subscribe_many(store, project.settings, "trial", requests[start : start + 1000], now)
-    return folder
+    return folder, "" if url is None else name_of(url)
 
 
-def smtp_config(**smtp: Any) -> str:
-    lines = ["from: us@example.com", "base_url: https://mail.example.com", "transport: smtp", "smtp:"]
+_databases: dict[Path, str] = {}
+
+
+def forget(folder: Path) -> None:
+    """Drop the database of the trial in a folder, if it was not in the folder."""
+    if folder in _databases:
+        drop(_databases.pop(folder))
+
+
+def _config(database: str | None, smtp: dict[str, Any]) -> str:
+    lines = ["from: us@example.com", "base_url: https://mail.example.com", "transport: smtp"]
+    lines += [*([] if database is None else [f"database: {database}"]), "smtp:"]
     given = {"host": "127.0.0.1", "security": "none", **smtp}
     return "\n".join([*lines, *(f"  {name}: {value}" for name, value in given.items()), ""])

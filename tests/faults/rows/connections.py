@@ -20,7 +20,7 @@ from drip.transport.door import Door
 from drip.transport.smtp import Habits, SmtpTransport
 from tests.faults.processes import a_server, fork
 from tests.faults.registry import Case, Control, Figures, Row
-from tests.faults.trial import Trial, a_trial, credentials, look_over, run_drip, smtp_config
+from tests.faults.trial import Trial, a_trial, credentials, look_over, run_drip
 from tests.smtp_server import Features, read_log
 from tests.transport.test_faults import OPENING, PAIRS
 
@@ -53,7 +53,7 @@ def connection_trial(case: Case) -> Figures:
     figures = Figures(trials=1, faults=1)
     with a_server(case.folder / "server.jsonl", faults=faults, features=features, certificate=certificate) as port:
         login: dict[str, Any] = {"user": "us", "password": "secret", "security": "starttls", "ca_file": authority.file}
-        one = Trial(case.folder, 5, port=port, connections=2, **login)
+        one = Trial(case, 5, port=port, connections=2, **login)
         begun = time.monotonic()
         codes = [fork(lambda: _quick_pass(one.folder), one.errors).wait(30) for _ in range(3)]
         took = time.monotonic() - begun
@@ -158,7 +158,7 @@ def login_trial(case: Case) -> Figures:
         login, before = {"user": "us", "oauth2_file": str(token)}, _with_a_stale_token
     log = case.folder / "server.jsonl"
     with a_server(log, features=features, certificate=bad, faults=faults) as port:
-        one = Trial(case.folder, 20, port=port, **login, **smtp)
+        one = Trial(case, 20, port=port, **login, **smtp)
         child = run_drip(one, "run", "--once", before=before)
         code = child.wait()
         said = one.errors.read_text()
@@ -179,7 +179,7 @@ def login_trial(case: Case) -> Figures:
         figures.breach(blamed > 0, f"{kind}: {blamed} deliveries were blamed")
     one.look_over(figures)
     with a_server(log, features=Features(starttls=True, mechanisms=("PLAIN",), users=users), certificate=good) as port:
-        (one.folder / "drip.yaml").write_text(smtp_config(port=port, **RIGHT, **smtp))
+        one.configure(port=port, **RIGHT, **smtp)
         one.finish()
         books = one.books()
     found = books.figures()
@@ -225,7 +225,7 @@ def relay_trial(case: Case) -> Figures:
             figures.breach(suppressed > 0, f"{answer} at {phase} after {good}: {suppressed} stay suppressed")
             look_over(store.database, figures)
     with a_server(one.log, latency=0.0) as port:
-        (one.folder / "drip.yaml").write_text(smtp_config(port=port, connections=connections))
+        one.configure(port=port, connections=connections)
         one.finish()
         books = one.books()
     found = books.figures()

@@ -198,6 +198,7 @@ ROWS = [
         unit="opt-outs",
         per_trial=DUE,
         trial=opt_out_trial,
+        databases=("sqlite", "postgresql"),
         control=Control("looks at consent before the claim only", no_fence, within=5, shows="marked after"),
     ),
     Row(

@@ -141,6 +141,7 @@ _SAME: dict[str, Any] = {
     "unit": "kills",
     "per_trial": 2,
     "trial": trial,
+    "databases": ("sqlite", "postgresql"),
 }
 
 ROWS = [

@@ -124,6 +124,7 @@ ROWS = [
         unit="starts and stops",
         per_trial=6,
         trial=trial,
+        databases=("sqlite", "postgresql"),
         control=Control("marks without the fence", no_fence, within=24, shows="mailed twice"),
     )
 ]

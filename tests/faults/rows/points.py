@@ -164,6 +164,7 @@ ROWS = [
         release=len(PLACES) * 20,
         table=len(PLACES),
         trial=trial,
+        databases=("sqlite", "postgresql"),
         judged=every_point_was_killed_at,
         control=Control("sends, then records", send_then_record, within=len(PLACES), shows="mailed twice"),
     )

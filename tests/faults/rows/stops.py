@@ -83,6 +83,7 @@ ROWS = [
         ci=100,
         release=1000,
         trial=trial,
+        databases=("sqlite", "postgresql"),
         control=Control("the first signal ends the process", at_once, within=20, shows="were not freed"),
     )
 ]
