@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 from tests.faults.registry import Row
-from tests.faults.rows import connections, consent, kills, overlap, points, stops
+from tests.faults.rows import (
+    connections,
+    consent,
+    durability,
+    kills,
+    overlap,
+    points,
+    stops,
+)
 
-MODULES = (kills, points, overlap, connections, consent, stops)
+MODULES = (
+    kills,
+    points,
+    overlap,
+    connections,
+    consent,
+    durability,
+    stops,
+)
 ROWS: dict[int, Row] = {row.number: row for module in MODULES for row in module.ROWS}

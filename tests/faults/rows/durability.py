@@ -1,0 +1,391 @@
+"""Rows 11 to 13: a machine that crashes, a disk that is full, a database that is busy or cut off."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import drip.engine.writer
+import drip.store.sqlite
+from drip.engine.desk import Marking
+from drip.errors import Unavailable
+from drip.store.driverless import peewee
+from tests.databases import name_of, server
+from tests.faults.processes import Child, fork
+from tests.faults.registry import Case, Control, Figures, Row
+from tests.faults.trial import Trial, a_trial, run_drip
+
+DUE = 24
+ROOT = Path(__file__).parents[3]
+
+# Every file of a folder as it was when it was last synced, beside it: what a disk may have after the power failed.
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+
+static void keep(int fd) {
+    const char *folder = getenv("DRIP_WATCHED"), *kept = getenv("DRIP_KEPT");
+    char link[64], path[PATH_MAX], fresh[PATH_MAX], final[PATH_MAX], block[65536];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (!folder || !kept || length < 0) return;
+    path[length] = 0;
+    size_t under = strlen(folder);
+    if (strncmp(path, folder, under) || path[under] != '/' || strchr(path + under + 1, '/')) return;
+    snprintf(final, sizeof final, "%s/%s", kept, path + under + 1);
+    snprintf(fresh, sizeof fresh, "%s.part", final);
+    pthread_mutex_lock(&one);
+    int from = open(path, O_RDONLY), to = open(fresh, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ssize_t count;
+    while (from >= 0 && to >= 0 && (count = read(from, block, sizeof block)) > 0)
+        if (write(to, block, count) != count) abort();
+    close(from);
+    close(to);
+    rename(fresh, final);
+    pthread_mutex_unlock(&one);
+}
+
+static int synced(const char *name, int fd) {
+    int (*real)(int) = (int (*)(int)) dlsym(RTLD_NEXT, name);
+    int result = real(fd);
+    if (result == 0) keep(fd);
+    return result;
+}
+
+int fsync(int fd) { return synced("fsync", fd); }
+int fdatasync(int fd) { return synced("fdatasync", fd); }
+"""
+
+_SYNCHRONOUS = 2
+"""FULL; the control sets it to NORMAL."""
+
+
+@cache
+def _shim() -> Path:
+    """The library that is loaded before libc's own `fsync`."""
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="drip-shim-"))
+    (folder / "shim.c").write_text(SHIM)
+    command = ["cc", "-shared", "-fPIC", "-O1", "-o", str(folder / "shim.so"), str(folder / "shim.c"), "-ldl"]
+    subprocess.run(command, check=True)
+    return folder / "shim.so"
+
+
+def power_trial(case: Case) -> Figures:
+    """The machine stops at a random moment: what was synced is there, and what was not may be."""
+    random = case.random
+    connections = random.randint(1, 4)
+    with a_trial(case, due=DUE, connections=connections, latency=random.choice((0.003, 0.01))) as one:
+        kills = 0
+        for moment in sorted(random.sample(range(1, DUE - 6), 2)):
+            kills += _until_the_power_fails(one, moment, random.random() * 0.03)
+            _as_on_the_disk(one, keep_unsynced=random.random() < 0.3)
+            _whole(one)
+        one.finish()
+        books = one.books()
+        figures = books.figures()
+        figures.kills = kills
+        figures.breach(figures.unknown > kills * connections, f"{figures.unknown} unknown of {kills} power failures")
+        one.look_over(figures)
+        one.settle(books)
+        after = one.books()
+        figures.breach(bool(after.twice), f"mailed twice after resolve: {after.twice[:3]}")
+        figures.breach(len(after.accepted) != DUE, f"{DUE - len(after.accepted)} were never mailed, also after resolve")
+    return figures
+
+
+def _until_the_power_fails(one: Trial, count: int, after: float) -> bool:
+    kept = one.folder / "kept"
+    kept.mkdir(exist_ok=True)
+    for path in _files(one.folder):
+        shutil.copy(path, kept)
+    environment = {"LD_PRELOAD": str(_shim()), "DRIP_WATCHED": str(one.folder), "DRIP_KEPT": str(kept)}
+    command = [sys.executable, "-c", _PASS, str(one.folder), str(_SYNCHRONOUS)]
+    with one.errors.open("ab") as errors:
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=errors)
+    while one.accepted() < count and process.poll() is None:
+        time.sleep(0.001)
+    time.sleep(after)
+    process.kill()
+    return process.wait() == -signal.SIGKILL
+
+
+_PASS = """
+import sys
+from pathlib import Path
+from tests.faults.rows.durability import pragma
+from tests.faults.trial import one_pass
+with pragma("synchronous", int(sys.argv[2])):
+    sys.exit(one_pass(Path(sys.argv[1])))
+"""
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("drip.db*") if path.suffix != ".lock" and not path.name.endswith("-shm")]
+
+
+def _as_on_the_disk(one: Trial, *, keep_unsynced: bool) -> None:
+    """Put the files back as they were synced; the mark beside the database may be lost with its name."""
+    kept = one.folder / "kept"
+    if not keep_unsynced:
+        for path in _files(one.folder):
+            path.unlink()
+        for path in _files(kept):
+            shutil.copy(path, one.folder)
+    for name in ("drip.db-shm", "drip.db.mark"):
+        (one.folder / name).unlink(missing_ok=True)
+    shutil.rmtree(kept)
+
+
+def _whole(one: Trial) -> None:
+    connection = sqlite3.connect(one.folder / "drip.db")
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+
+
+@contextmanager
+def pragma(name: str, value: int) -> Iterator[None]:
+    """SQLite with this pragma on every connection."""
+    set_pragmas: Callable[[Any, sqlite3.Connection], None] = vars(peewee.SqliteDatabase)["_set_pragmas"]
+
+    def these_and_one_more(self: Any, connection: sqlite3.Connection) -> None:
+        set_pragmas(self, connection)
+        connection.execute(f"PRAGMA {name} = {value}")
+
+    with patch.object(peewee.SqliteDatabase, "_set_pragmas", these_and_one_more):
+        yield
+
+
+@contextmanager
+def normal() -> Iterator[None]:
+    """The machine crash under `synchronous=NORMAL`."""
+    with patch(f"{__name__}._SYNCHRONOUS", 1):
+        yield
+
+
+def full_trial(case: Case) -> Figures:
+    """The disk takes no more at a random moment; later there is room again."""
+    random, kind = case.random, ("file size", "pages")[case.number % 2]
+    connections = random.randint(1, 4)
+    with a_trial(case, due=DUE, connections=connections, latency=0.002) as one:
+        size = (one.folder / "drip.db").stat().st_size
+
+        def before() -> None:
+            drip.engine.writer.PATIENCE = 0.2
+            drip.engine.writer.RETRY_EVERY = 0.05
+            if kind == "file size":
+                most = random.randint(40_000, 300_000)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+            else:
+                pragma("max_page_count", size // 4096 + random.randint(0, 4)).__enter__()
+
+        code = run_drip(one, "run", "--once", before=before).wait()
+        said = one.errors.read_text()
+        figures = Figures(faults=1)
+        figures.breach(code not in (0, 3), f"{kind}: exit code {code}: {said[-400:]}")
+        figures.breach("Traceback" in said, f"{kind}: a traceback: {said[-400:]}")
+        figures.breach(code == 3 and "disk" not in said, f"{kind}: it is not said: {said[-300:]}")
+        figures.counts["full"] += code == 3
+        figures += _whole_again(one, connections, kind)
+    return figures
+
+
+def _whole_again(one: Trial, connections: int, kind: str) -> Figures:
+    """What must be true once things work again."""
+    one.finish()
+    books = one.books()
+    figures = books.figures()
+    figures.breach(figures.unknown > connections, f"{kind}: {figures.unknown} unknown of {connections} connections")
+    one.look_over(figures)
+    one.settle(books)
+    after = one.books()
+    figures.breach(bool(after.twice), f"{kind}: mailed twice after resolve: {after.twice[:3]}")
+    figures.breach(len(after.accepted) != one.due, f"{kind}: {one.due - len(after.accepted)} were never mailed")
+    return figures
+
+
+def it_happened(figures: Figures) -> Iterator[str]:
+    """A limit that was never met shows nothing."""
+    if figures.trials >= 10 and figures.counts["full"] < figures.trials // 4:
+        yield f"the disk was full in {figures.counts['full']} of {figures.trials} trials only"
+
+
+@contextmanager
+def mark_anyway() -> Iterator[None]:
+    """A mark that could not be written lets the dot go all the same."""
+    result = Marking.result
+
+    def optimistic(self: Marking) -> Sequence[bool]:
+        try:
+            self._future.result()
+        except Unavailable:
+            self._future = Future()
+            self._future.set_result([True] * len(self._letters))
+        return result(self)
+
+    with patch.object(Marking, "result", optimistic):
+        yield
+
+
+def busy_trial(case: Case) -> Figures:
+    """The database is held, gone, or not what it was, in the middle of a run."""
+    kinds = _POSTGRES if case.database == "postgresql" else _SQLITE
+    kind, disturb = kinds[case.number % len(kinds)]
+    connections = case.random.randint(1, 4)
+    with a_trial(case, due=DUE, connections=connections, latency=0.005) as one:
+        figures = Figures(faults=1)
+        child = run_drip(one, "run", "--once", before=_in_a_hurry)
+        one.wait_for(case.random.randint(1, DUE - 8), child)
+        disturb(one, case, child)
+        code, said = child.wait(), one.errors.read_text()
+        figures.breach(code not in (0, 3), f"{kind}: exit code {code}: {said[-600:]}")
+        figures.breach("Traceback" in said, f"{kind}: a traceback: {said[-600:]}")
+        figures += _whole_again(one, connections, kind)
+    return figures
+
+
+def _in_a_hurry() -> None:
+    drip.engine.writer.PATIENCE = 3.0
+    drip.store.sqlite.BUSY_TIMEOUT = 1
+
+
+def _held(seconds: float) -> Callable[[Trial, Case, Child], None]:
+    def hold(one: Trial, case: Case, child: Child) -> None:
+        """Another program holds the write lock."""
+
+        def work() -> None:
+            connection = sqlite3.connect(one.folder / "drip.db", timeout=30, isolation_level=None)
+            connection.execute("BEGIN IMMEDIATE")
+            time.sleep(seconds)
+            connection.execute("ROLLBACK")
+
+        fork(work, one.errors).wait()
+
+    return hold
+
+
+def _checkpointed(one: Trial, case: Case, child: Child) -> None:
+    """Another program empties the write-ahead log again and again."""
+
+    def work() -> None:
+        connection = sqlite3.connect(one.folder / "drip.db", timeout=5)
+        for _ in range(20):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            time.sleep(0.005)
+
+    fork(work, one.errors).wait()
+
+
+def _backends_killed(one: Trial, case: Case, child: Child) -> None:
+    for _ in range(case.random.randint(1, 3)):
+        name = name_of(one.project().settings.database)
+        server().sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        time.sleep(0.02)
+
+
+def _restarted(how: signal.Signals) -> Callable[[Trial, Case, Child], None]:
+    def restart(one: Trial, case: Case, child: Child) -> None:
+        server().restart(how)
+
+    return restart
+
+
+_SQLITE: list[tuple[str, Callable[[Trial, Case, Child], None]]] = [
+    ("held for a moment", _held(0.3)),
+    ("held for longer than is waited", _held(1.6)),
+    ("emptied log", _checkpointed),
+]
+_POSTGRES: list[tuple[str, Callable[[Trial, Case, Child], None]]] = [
+    ("backends killed", _backends_killed),
+    ("restarted", _restarted(signal.SIGINT)),
+    ("crashed", _restarted(signal.SIGQUIT)),
+]
+
+
+def damaged_trial(case: Case) -> Figures:
+    """A file that is cut short, or is none: said in a sentence, and nobody is mailed."""
+    random: Any = case.random
+    with a_trial(case, due=6) as one:
+        path = one.folder / "drip.db"
+        content = path.read_bytes()
+        path.write_bytes(content[: random.randint(1, len(content) - 1)])
+        code, said = run_drip(one, "run", "--once").wait(), one.errors.read_text()
+        figures = Figures(trials=1, faults=1)
+        figures.breach(code != 3, f"cut short: exit code {code}: {said[-400:]}")
+        figures.breach("Traceback" in said, f"cut short: a traceback: {said[-400:]}")
+    return figures
+
+
+def failing_trial(case: Case) -> Figures:
+    """Of the busy ones, those that a worker can't sit out."""
+    return busy_trial(replace(case, number=1 if case.database == "sqlite" else case.number))
+
+
+def busy_or_damaged(case: Case) -> Figures:
+    """Row 13's trials: every fourth one damages the file."""
+    if case.database == "sqlite" and case.number % 4 == 3:
+        return damaged_trial(case)
+    return busy_trial(case)
+
+
+ROWS = [
+    Row(
+        number=11,
+        promise="Committed is durable",
+        fault="the power fails at a random moment: files as of their last fsync, by a shim before libc",
+        ci=20,
+        release=500,
+        trial=power_trial,
+        control=Control("synchronous=NORMAL", normal, within=4, shows="mailed twice"),
+    ),
+    Row(
+        number=12,
+        promise="Disk full is clean",
+        fault="RLIMIT_FSIZE and max_page_count at a random moment",
+        ci=20,
+        release=120,
+        trial=full_trial,
+        judged=it_happened,
+        control=Control("sends although the mark was not written", mark_anyway, within=12, shows="mailed twice"),
+    ),
+    Row(
+        number=13,
+        promise="A busy database delays, loses nothing",
+        fault="a lock held, a log emptied, a file cut short; PostgreSQL restarted, crashed, its backends killed",
+        ci=20,
+        release=250,
+        trial=busy_or_damaged,
+        databases=("sqlite", "postgresql"),
+        control=Control(
+            "sends although the mark was not written",
+            mark_anyway,
+            within=20,
+            shows="mailed twice",
+            trial=failing_trial,
+        ),
+    ),
+]
