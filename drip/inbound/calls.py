@@ -59,10 +59,16 @@ def hear(
 
 
 def _amazons(call: Call, topic: str | None, fetch: sns.Fetch) -> Heard:
-    """SNS signs for whoever has an account there, so that the topic must be ours where it is known."""
+    """SNS signs for whoever has an account there, so that the topic must be ours where it is known.
+
+    With raw message delivery it signs nothing; without a topic in drip.yaml the token is proof enough.
+    """
     message = _json(call.body)
-    if not isinstance(message, dict) or "Signature" not in message:
-        raise NotProven("it is not signed by SNS: raw message delivery must be off")
+    if not isinstance(message, dict) or not message.keys() & {"Signature", "SigningCertURL"}:
+        if topic is not None:
+            raise NotProven("it is not signed by SNS: raw message delivery must be off")
+        reports, ignored = read_events("ses", message)
+        return Heard(tuple(reports), ignored)
     if topic is not None and not same(str(message.get("TopicArn", "")), topic):
         raise NotProven("the topic is not the one in drip.yaml")
     if not sns.is_genuine(message, call.at, fetch):

@@ -266,13 +266,20 @@ def test_without_a_token_or_key_nobody_is_believed(tmp_path: Path) -> None:
         assert Desk(site).post("postmark", postmark_bounce("HardBounce", 1)).status_code == 401
 
 
-@pytest.mark.parametrize("provider", ["postmark", "sendgrid"])
+@pytest.mark.parametrize("provider", BOUNCES)
 def test_a_token_alone_is_enough_where_no_key_is_given(tmp_path: Path, provider: str) -> None:
     with open_site(tmp_path, inbound=InboundSettings(token=TOKEN)) as site:
         site.subscribe(site.sequence(), EMAIL)
         desk, body = Desk(site), BOUNCES[provider]()
         assert desk.post(provider, body, token="wrong").status_code == 401
         assert desk.post(provider, body).json()["hard"] == 1
+
+
+def test_what_sns_signed_is_checked_though_the_token_is_right(tmp_path: Path) -> None:
+    with open_site(tmp_path, inbound=InboundSettings(token=TOKEN)) as site:
+        forged = notification(ses_bounce(), SigningCertURL="https://sns.eu-west-1.example.com/key.pem")
+        assert Desk(site).post("ses", forged).status_code == 401
+        assert site.lab.store.suppressions.get(EMAIL) is None
 
 
 def test_who_is_no_contact_is_suppressed_all_the_same(desk: Desk) -> None:
