@@ -28,7 +28,9 @@ _OWN = frozenset(
 _FRAGILE = re.compile(rb"^(?:From ([^\r]*)|(\.)(?=\r|\Z)|([^\r]{74,})(=20|=09)(?=\r|\Z))", re.MULTILINE)
 """Lines that mailboxes or mail servers could change (a From line of mbox, a dot alone), and lines that b2a_qp makes
 too long: it does not count what a blank at the end of a full line grows by."""
-_MARKS = (b"\nFrom ", b"\n.\r", b"=20\r", b"=09\r")
+_ENDS = tuple(word + end for word in (b".", b"=20", b"=09") for end in (b"", b"\r\n"))
+_LONGEST_KEPT = 1000
+"""Characters of a line whose code is kept."""
 _TEXT = b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 _HTML = b'Content-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 
@@ -66,15 +68,27 @@ def quoted_printable(text: str) -> bytes:
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    *lines, last = text.split("\n")
+    encoded = [_kept_line(line) if len(line) <= _LONGEST_KEPT else _line(line) for line in lines]
+    encoded.append(_line(last, end=b""))
+    return b"".join(encoded)
+
+
+def _line(line: str, end: bytes = b"\r\n") -> bytes:
+    """One line with its end: where it is broken depends on whether it has one."""
     try:
-        octets = text.encode()
+        octets = line.encode()
     except UnicodeEncodeError:
-        octets = _SURROGATES.sub("\ufffd", text).encode()
+        octets = _SURROGATES.sub("\ufffd", line).encode()
     # The break in front tells b2a_qp that lines end with CRLF, also those it breaks itself.
-    encoded = b2a_qp(b"\r\n" + octets.replace(b"\n", b"\r\n"))
-    if any(mark in encoded for mark in _MARKS) or encoded.endswith((b"\n.", b"=20", b"=09")):
+    encoded = b2a_qp(b"\r\n" + octets + end)[2:]
+    if b"From " in encoded or encoded.endswith(_ENDS):
         encoded = _FRAGILE.sub(_mend, encoded)
-    return encoded[2:]
+    return encoded
+
+
+_kept_line = lru_cache(maxsize=2048)(_line)
+"""A line's code depends on nothing but the line, and most lines of a step are the same for all people."""
 
 
 def _mend(line: re.Match[bytes]) -> bytes:

@@ -86,7 +86,9 @@ class SmtpTransport:
             wire.quit_within(QUIT_SECONDS)
 
     def _connect(self) -> Any:
-        from drip.transport import wire  # yagmail takes 100 ms to import; needed only when something is sent
+        if self._settings.dkim is not None:
+            from drip.render import dkim  # noqa: F401  # before yagmail, which is kept from loading it
+        from drip.transport import wire  # yagmail takes 50 ms to import; needed only when something is sent
 
         progress = wire.Progress()
         try:

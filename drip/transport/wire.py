@@ -1,6 +1,6 @@
 """yagmail's connection, made safe: bounded answers, verified TLS, one login. The only home of yagmail.
 
-Importing this module imports yagmail (100 ms): it is done when the first connection is opened. yagmail connects,
+Importing this module imports yagmail (50 ms): it is done when the first connection is opened. yagmail connects,
 starts TLS and logs in; its `send()` is never called (it may deliver three copies and say that it sent none), and
 nothing here knows what a message is.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import sys
 import threading
 import urllib.error
 from collections.abc import Callable
@@ -18,7 +19,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yagmail
+if "dkim" in sys.modules:
+    import yagmail
+else:
+    # It would load dkimpy and all of dnspython, half of a start, for signatures that drip makes itself.
+    sys.modules["dkim"] = None  # type: ignore[assignment]  # seems not to be installed
+    try:
+        import yagmail
+    finally:
+        del sys.modules["dkim"]
 
 from drip.core.settings import Security, SmtpSettings
 from drip.transport.access import Access

@@ -68,7 +68,8 @@ def make(folder: Path, port: int, subscriptions: int) -> tuple[float, float]:
     for number in range(SEQUENCES):
         (folder / "sequences" / f"sequence-{number}.yaml").write_text(_sequence(number))
     (folder / "drip.yaml").write_text(
-        "from: Us <us@example.com>\nbase_url: https://mail.example.com\ntransport: smtp\nstale_after: null\n"
+        "from: Us <us@example.com>\npostal_address: Main Street 1, 12345 Town\nbase_url: https://mail.example.com\n"
+        "transport: smtp\nstale_after: null\n"
         f"smtp: {{host: 127.0.0.1, port: {port}, security: none, connections: 4}}\n"
     )
     project = open_project(folder)
