@@ -82,6 +82,7 @@ def _people_object(people: StepPeople) -> dict[str, Any]:
         "held": {state.value: number for state, number in sorted(people.held.items())},
         "due_now": people.due_now,
         "go_on_to": dict(people.go_on_to),
+        "completes": people.completes,
         "will_get": people.will_get,
         "never": people.never,
     }

@@ -66,7 +66,7 @@ def apply_command(invocation: Invocation, yes: bool, prune: bool, as_json: bool)
       drip apply
       drip apply --yes --prune
     """
-    from drip.cli.output import can_ask, confirm, count, line, progress, write_json
+    from drip.cli.output import can_ask, confirm, line, progress, write_json
     from drip.cli.plan_words import plan_object
     from drip.engine.apply import apply
     from drip.engine.plan_words import emptied
@@ -78,15 +78,14 @@ def apply_command(invocation: Invocation, yes: bool, prune: bool, as_json: bool)
     def agree(plan: Plan) -> bool:
         if not as_json:
             _show(plan, as_json=False)
-        if yes or not plan.affected:
+        if yes or not (plan.affected or plan.renames):
             return True
         if (nothing := emptied(plan, incoming)) or as_json or not can_ask():
             if as_json:
                 write_json({**plan_object(plan), "applied": False})
             gone = f"{nothing[0]!r} would have no steps left, and " if nothing else ""
-            who = count(plan.affected, "person is", "people are")
-            raise Refused("needs_yes", f"nothing was applied: {gone}{who} affected", "`drip apply --yes` does it")
-        return confirm(f"{count(plan.affected, 'person is', 'people are')} affected. Apply?")
+            raise Refused("needs_yes", f"nothing was applied: {gone}{_concern(plan)}", "`drip apply --yes` does it")
+        return confirm(f"{_concern(plan)}. Apply?")
 
     with invocation.opened() as store, progress("moving people", None) as bar:
         moved = 0
@@ -113,6 +112,14 @@ def apply_command(invocation: Invocation, yes: bool, prune: bool, as_json: bool)
         write_json({**plan_object(plan), "applied": True})
     elif plan.changes:
         line("Applied.")
+
+
+def _concern(plan: Plan) -> str:
+    """Why apply asks."""
+    from drip.cli.output import count
+
+    renamed = "" if plan.affected else f", and a step of {plan.renames[0]!r} looks renamed"
+    return f"{count(plan.affected, 'person is', 'people are')} affected{renamed}"
 
 
 def _plan(invocation: Invocation, prune: bool) -> Plan:

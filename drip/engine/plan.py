@@ -50,7 +50,9 @@ class StepPeople:
     due_now: int = 0
     """Of those who wait or go on, for whom a message becomes due at once."""
     go_on_to: Mapping[str, int] = field(default_factory=dict)
-    """Of those, who goes on to which other step; an empty key counts those who complete."""
+    """Of those, who goes on to which other step; an empty key counts those who are held without one."""
+    completes: int = 0
+    """Of those, for whom nothing is left: their subscription completes."""
     will_get: int = 0
     """How many live people will still get it."""
     never: int = 0
@@ -127,6 +129,15 @@ class Plan:
     def affected(self) -> int:
         """For how many people something would change."""
         return sum(sequence.affected for sequence in self.sequences)
+
+    @property
+    def renames(self) -> tuple[str, ...]:
+        """The ids of sequences in which people are and a step looks renamed."""
+        return tuple(
+            sequence.slug
+            for sequence in self.sequences
+            if sequence.people and any(step.edit.renamed_to is not None for step in sequence.steps)
+        )
 
     @property
     def due_now(self) -> int:
@@ -259,7 +270,9 @@ class _People:
         self.counts["waiting"] += 1
         self.counts["due_now"] += due_now
         old, new = move.person.next_send_at, move.due_at
-        if move.now != move.before:
+        if move.completes:
+            self.counts["completes"] += 1
+        elif move.now != move.before:
             self.goes_to[move.now or ""] += 1
         elif old is None or new is None or old == new:
             self.counts["unchanged"] += 1
@@ -271,7 +284,8 @@ class _People:
 
     def found(self, *, removed: bool = False) -> StepPeople:
         """The counts."""
-        names = ("waiting", "later", "earlier", "unchanged", "due_now", *(() if removed else ("will_get", "never")))
+        of_all = () if removed else ("will_get", "never")
+        names = ("waiting", "later", "earlier", "unchanged", "due_now", "completes", *of_all)
         return StepPeople(
             **{name: self.counts[name] for name in names},
             shifts={timedelta(seconds=seconds): people for seconds, people in sorted(self.shifts.items())},

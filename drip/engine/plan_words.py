@@ -101,13 +101,12 @@ def _step_lines(step: StepPlan) -> Iterator[PlanLine]:
     edit, sign = step.edit, _SIGNS[step.edit.kind]
     words = ", ".join(clean(str(change)) for change in edit.changes)
     place = f" (after {clean(edit.after)})" if edit.after else " (first)"
-    if edit.kind is EditKind.ADDED:
-        words = place.strip()
-    elif edit.kind is EditKind.MOVED:
+    if edit.kind is EditKind.MOVED:
         words = "moved" + place
-    elif edit.after:
+    elif edit.after and edit.kind is not EditKind.ADDED:
         words += ", moved" + place
-    yield PlanLine(4, sign, clean(edit.key) + (f"   {words}" if words else ""))
+    added = place if edit.kind is EditKind.ADDED else ""
+    yield PlanLine(4, sign, clean(edit.key) + added + (f"   {words}" if words else ""))
     if edit.renamed_to is not None:
         text = f"it looks renamed to {clean(edit.renamed_to)}: for drip that is another step. Keep the id"
         yield PlanLine(10, "", f"{text} to keep what people have had")
@@ -138,6 +137,11 @@ def _waiting_words(people: StepPeople, where: str = "for it") -> str:
         goes = "goes" if number == 1 else "go"
         parts.append(
             f"{who} {goes} on to {clean(key)}" if key else f"{who} {'has' if number == 1 else 'have'} no next step"
+        )
+    if people.completes:
+        everybody = people.completes == people.waiting and not one
+        parts.append(
+            f"{'they' if everybody else people.completes} {'completes' if people.completes == 1 else 'complete'}"
         )
     now = f"; {people.due_now} of them would get it now" if people.due_now else ""
     return text + ", ".join(parts) + now

@@ -70,7 +70,7 @@ def test_a_removed_and_an_added_step(ada: Cli) -> None:
     _waiting_for_tips(ada)
     ada.write("sequences/welcome.yaml", WELCOME.partition("  - id: tips")[0] + END)
     words = ada("plan").stdout
-    assert "    + end   (after hello)\n          1 person will get it\n" in words
+    assert "    + end (after hello)\n          1 person will get it\n" in words
     assert "    - tips\n          1 person waits for it: 1 goes on to end; 1 of them would get it now\n" in words
     assert words.endswith("1 message would become due now.\n")
 
@@ -78,6 +78,24 @@ def test_a_removed_and_an_added_step(ada: Cli) -> None:
 def test_a_renamed_step_is_said(ada: Cli) -> None:
     ada.write("sequences/welcome.yaml", WELCOME.replace("id: tips", "id: hints"))
     assert "it looks renamed to hints" in ada("plan").stdout
+
+
+def test_a_renamed_step_is_asked_about_also_when_everybody_is_past_it(ada: Cli) -> None:
+    _waiting_for_tips(ada)
+    ada.write("sequences/welcome.yaml", WELCOME.replace("id: hello", "id: hi"))
+    assert "looks renamed" in ada("apply", code=1).stderr
+    assert ada.json("plan")["changes"] == 1
+    ada("apply", "--yes")
+
+
+def test_who_completes_by_a_removal_is_said(ada: Cli) -> None:
+    _waiting_for_tips(ada)
+    ada.write("sequences/welcome.yaml", WELCOME.partition("  - id: tips")[0])
+    assert "    - tips\n          1 person waits for it: 1 completes\n" in ada("plan").stdout
+    (step,) = ada.json("plan")["sequences"][0]["steps"]
+    assert (step["completes"], step["go_on_to"]) == (1, {})
+    ada("apply", "--yes")
+    assert ada.json("subscribers")[0]["status"] == "completed"
 
 
 def test_a_missing_file_and_prune(ada: Cli) -> None:

@@ -177,8 +177,10 @@ def check_words(step: StepPlan, before: Rows, now: Rows) -> None:
     assert said.shifts == Counter(timedelta(seconds=round((new - old) / 1000)) for old, new in both if new != old)
     assert said.unchanged == len(kept) - later - earlier
     assert sum(said.held.values()) <= said.unchanged
-    gone_on = Counter(now[row_id][1] or "" for row_id in waiting if now[row_id][1] != step.edit.key)
-    assert said.go_on_to == gone_on
+    completed = [row_id for row_id in waiting if now[row_id][0] == "completed"]
+    moved = [row_id for row_id in waiting if row_id not in completed and now[row_id][1] != step.edit.key]
+    assert said.completes == len(completed)
+    assert said.go_on_to == Counter(now[row_id][1] or "" for row_id in moved)
 
 
 def check_others(sequence: SequencePlan, before: Rows, now: Rows) -> None:
