@@ -51,7 +51,8 @@ class Address:
 def parse_email(text: str) -> str:
     """Check an address and return it as it will be written: local part NFC, domain in ASCII.
 
-    No DNS is asked. Refused are quotes, comments, `%` and `!` routes, address literals and what is over 254 octets.
+    No DNS is asked. Refused are quotes, comments, encoded words, `%` and `!` routes, address literals, and what is over
+    254 octets.
 
     Raises:
         ValueError: it is no address; the text says why.
@@ -73,6 +74,10 @@ def parse_email(text: str) -> str:
         raise ValueError(f"{text!r} is not an email address: {_first_sentence(str(error))}") from None
     if "%" in valid.local_part or "!" in valid.local_part:
         raise ValueError(f"{text!r} is not an email address: it asks for routing with % or !")
+    if (
+        "=?" in valid.local_part
+    ):  # lenient parsers would read another address out of it (RFC 2047, section 5, forbids it)
+        raise ValueError(f"{text!r} is not an email address: it is written as an encoded word")
     email = f"{valid.local_part}@{valid.ascii_domain}"
     if len(email.encode()) > _LONGEST:
         raise ValueError(f"{text!r} is not an email address: it is longer than {_LONGEST} octets")

@@ -30,6 +30,20 @@ _SCHEME = re.compile(r"(https?://|mailto:)[^/]", re.IGNORECASE)
 _URL_SAFE = "!#$%&'()*+,-./:;=?@[]_~"
 
 
+GIVES_UP = (RecursionError, MemoryError, SyntaxError, ValueError)
+"""How parser and compiler give up on a source that is a template: Jinja2's without a word, and Python's with its own
+limits (25 loops in each other, an argument named twice, a number of 5,000 digits)."""
+
+_MANGLED = re.compile(r"'l_\d+_(\w+)'")
+
+
+def why_given_up(error: Exception) -> str:
+    """One of those, in words."""
+    if isinstance(error, SyntaxError):
+        return "it can't be compiled: " + _MANGLED.sub(r"'\1'", error.msg)
+    return "a number in it is too large" if isinstance(error, ValueError) else "it is nested too deeply"
+
+
 class TemplateSandbox(Sandbox):
     """The sandbox, where a key of a mapping goes before the mapping's own methods: `order.items` is the items."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
 from drip.errors import RenderFailed, did_you_mean
+from drip.render.environment import GIVES_UP, why_given_up
 from drip.render.placeholders import Placeholders
 from drip.render.tags import Tag, TagKind
 
@@ -84,7 +85,7 @@ def included_names(source: str, known: Mapping[str, object]) -> set[str]:
     """The known names that a source includes; empty when it does not parse."""
     try:
         names = list(meta.find_referenced_templates(_PARSER.parse(source)))
-    except (TemplateSyntaxError, RecursionError):
+    except (TemplateSyntaxError, *GIVES_UP):
         return set()
     found = (known_name(name, known) for name in names if name is not None)
     return {name for name in found if name is not None}
@@ -119,6 +120,8 @@ def _read(tag: Tag) -> _Include:
         node = _PARSER.parse(tag.source).find(nodes.Include)
     except TemplateSyntaxError as error:
         raise RenderFailed(f"{tag.template}, line {tag.line}: {error.message}") from error
+    except GIVES_UP as error:
+        raise RenderFailed(f"{tag.template}, line {tag.line}: {why_given_up(error)}") from error
     template = node.template if node else None
     items = template.items if isinstance(template, (nodes.List, nodes.Tuple)) else [template]
     names = [item.value for item in items if isinstance(item, nodes.Const) and isinstance(item.value, str)]

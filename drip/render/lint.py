@@ -15,7 +15,7 @@ from jinja2 import TemplateSyntaxError, meta, nodes
 from drip.core.sandbox import Sandbox
 from drip.core.settings import UndefinedRule
 from drip.errors import Severity, did_you_mean
-from drip.render.environment import clean_url, refused_tags, template_environment
+from drip.render.environment import GIVES_UP, clean_url, refused_tags, template_environment, why_given_up
 from drip.render.lint_html import Fault, structure_faults, value_faults
 from drip.render.markdown import markdown_to_html
 from drip.render.placeholders import Placeholders
@@ -79,15 +79,13 @@ def inspect_template(source: str, kind: Kind) -> Inspection:
     source = normalize(source)
     try:
         tree = environment.parse(source)
-    except TemplateSyntaxError as error:
-        return _unreadable(error.lineno, error.message or "it can't be parsed")
-    except RecursionError:
-        return _unreadable(1, "it is nested too deeply")
-    findings = [*_tree_findings(tree, environment), *_KINDS[kind](source)]
-    try:
+        findings = [*_tree_findings(tree, environment), *_KINDS[kind](source)]
         variables = _variables(tree, environment)
+        environment.compile(tree)
     except TemplateSyntaxError as error:
         return _unreadable(error.lineno, error.message or "it can't be compiled")
+    except GIVES_UP as error:
+        return _unreadable(1, why_given_up(error))
     return Inspection(
         findings=tuple(sorted(set(findings), key=lambda finding: (finding.line, finding.column, finding.message))),
         variables=variables,

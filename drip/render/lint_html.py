@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
+from drip.render.environment import GIVES_UP
 from drip.render.markup import OPTIONAL_END, VOID, Attribute, Element, Opaque, Quote, scan
 from drip.render.placeholders import Placeholders
 from drip.render.tags import Tag, TagKind
@@ -94,7 +95,7 @@ def is_safe_link(tag: Tag) -> bool:
     """Whether an expression gives a link that is safe to open: drip's own, or one that `url` was the last to touch."""
     try:
         tree = _PARSER.parse(tag.source)
-    except TemplateSyntaxError:
+    except (TemplateSyntaxError, *GIVES_UP):
         return True  # said elsewhere
     output = tree.find(nodes.Output)
     return output is not None and all(_is_safe(node) for node in output.nodes)

@@ -11,7 +11,7 @@ from jinja2 import Template, TemplateSyntaxError, UndefinedError, nodes
 
 from drip.core.sandbox import Sandbox
 from drip.errors import RenderFailed
-from drip.render.environment import refused_tags
+from drip.render.environment import GIVES_UP, refused_tags, why_given_up
 from drip.render.placeholders import Lines, Restored
 
 _LONGEST_TAG = 80
@@ -73,11 +73,12 @@ def compile_part(
         tree = environment.parse(restored.source, name, name)
         transform(tree)
         code = environment.compile(tree, name, name)
-    except (TemplateSyntaxError, RecursionError) as error:
-        line = error.lineno if isinstance(error, TemplateSyntaxError) else 1
-        found = restored.lines.find(line)
+    except TemplateSyntaxError as error:
+        found = restored.lines.find(error.lineno)
         place = f"{found[0].template}, line {found[1]}" if found else label
         raise RenderFailed(f"{place}: {_reason(error)}") from error
+    except GIVES_UP as error:
+        raise RenderFailed(f"{label}: {why_given_up(error)}") from error
     return Part(label, Template.from_code(environment, code, dict(environment.globals)), restored.lines, fill)
 
 
@@ -101,11 +102,12 @@ def check_source(
     try:
         tree = environment.parse(source)
         check(tree)
+        refused = list(refused_tags(tree))
     except TemplateSyntaxError as error:
         raise RenderFailed(f"{label}, line {error.lineno}: {error.message}") from error
-    except RecursionError as error:
-        raise RenderFailed(f"{label}: it is nested too deeply") from error
-    for line, name in refused_tags(tree):
+    except GIVES_UP as error:
+        raise RenderFailed(f"{label}: {why_given_up(error)}") from error
+    for line, name in refused:
         raise RenderFailed(f"{label}, line {line}: templates have no `{name}`", "use {% include %}")
 
 

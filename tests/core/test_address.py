@@ -67,6 +67,8 @@ def test_an_address_is_kept_with_its_domain_in_ascii(text: str, email: str) -> N
         "a@x.com,b@x.com",
         "a@x.com b@x.com",
         "a%b.org@relay.org",
+        "=?utf-8?q?a=40b.org?=@relay.org",
+        "=?utf-8?q?a?==?utf-8?q?b?=@relay.org",
         "b.org!a@relay.org",
         "@relay.org:a@b.org",
         "a@b.org\n",

@@ -32,9 +32,9 @@ READER = Reader(VERP)
 HEADERS = ("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Type", "Final-Recipient", "Status")
 
 
-def mutated(count: int) -> Iterator[bytes]:
+def mutated(count: int, seed: int = SEED) -> Iterator[bytes]:
     """So many samples with a few octets changed, doubled, cut out or put in."""
-    chance = random.Random(SEED)
+    chance = random.Random(seed)
     for _ in range(count):
         raw = bytearray(chance.choice(SAMPLES))
         for _ in range(chance.randint(1, 12)):

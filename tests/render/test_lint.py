@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from drip.errors import Severity
+from drip.core.sequence import Source, Template
+from drip.errors import RenderFailed, Severity
 from drip.render.lint import BUILTIN_NAMES, Kind, inspect_template
 from drip.render.page import built_in_layout
+from tests.render.examples import rendered
 
 
 def found(source: str, kind: Kind) -> list[str]:
@@ -43,6 +47,30 @@ def test_a_block_that_is_not_closed() -> None:
     (finding,) = inspect_template("a\n{% if x %}\nb", "text").findings
     assert finding.line == 2
     assert "The innermost block that needs to be closed is 'if'." in finding.message
+
+
+GIVEN_UP = {
+    "loops in loops": ("{% for x in many %}" * 25 + "{% endfor %}" * 25, "too many statically nested blocks"),
+    "conditions in conditions": ("{% if many %}" * 120 + "{% endif %}" * 120, "too many levels of indentation"),
+    "a long sum": ("{{ " + "1 + " * 3000 + "1 }}", "nested too deeply"),
+    "a large number": ("{{ 1" + "0" * 5000 + " }}", "a number in it is too large"),
+    "an argument named twice": ("{% macro m(a, a) %}{% endmacro %}", "duplicate argument 'a'"),
+    "an argument given twice": (
+        "{% macro m(a) %}{{ kwargs }}{% endmacro %}{{ m(a=1, a=2) }}",
+        "keyword argument repeated: a",
+    ),
+}
+"""What Jinja2 parses and Python's compiler gives up on, or the other way round."""
+
+
+@pytest.mark.parametrize(("source", "why"), GIVEN_UP.values(), ids=GIVEN_UP.keys())
+@pytest.mark.parametrize("source_of", [Source.FILE, Source.API])
+def test_what_can_not_be_compiled_is_refused_in_words(source: str, why: str, source_of: Source) -> None:
+    (finding,) = inspect_template(source, "text").findings
+    assert why in finding.message
+    template = Template("t", text=source, source=source_of)
+    with pytest.raises(RenderFailed, match=re.escape(why)):
+        rendered({"many": [1]}, template="t", templates={"t": template})
 
 
 def test_a_source_that_is_nested_too_deeply() -> None:

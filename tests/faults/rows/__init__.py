@@ -8,9 +8,11 @@ from tests.faults.rows import (
     consent,
     durability,
     kills,
+    messages,
     overlap,
     points,
     stops,
+    templates,
 )
 
 MODULES = (
@@ -20,6 +22,8 @@ MODULES = (
     connections,
     consent,
     durability,
+    messages,
+    templates,
     stops,
 )
 ROWS: dict[int, Row] = {row.number: row for module in MODULES for row in module.ROWS}
