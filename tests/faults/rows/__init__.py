@@ -11,6 +11,7 @@ from tests.faults.rows import (
     messages,
     overlap,
     points,
+    starts,
     stops,
     templates,
 )
@@ -18,6 +19,7 @@ from tests.faults.rows import (
 MODULES = (
     kills,
     points,
+    starts,
     overlap,
     connections,
     consent,
