@@ -1,4 +1,4 @@
-"""The app: its places, its keys, and what all places need of it.
+"""The app: its places and its keys.
 
 Only home is imported before it is painted; the rest follows in a thread.
 """
@@ -11,20 +11,21 @@ import signal
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
 
 from drip.core.plain import clean
-from drip.errors import DripError
 from drip.project import Project
 from drip.tui.engine_room import EngineRoom
-from drip.tui.queries import Desk, Glance
+from drip.tui.host import Host
+from drip.tui.messages import PersonWanted, SequenceWanted
+from drip.tui.queries import Desk
 from drip.tui.screens.home import HomeScreen
 from drip.tui.screens.place import Place
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
     from drip.engine.apply import Origin
-    from drip.tui.doing import Doing
 
 DARK = Theme(
     name="drip-dark",
@@ -104,7 +104,7 @@ def _find_person() -> type[Provider]:
     return FindPerson
 
 
-class Dashboard(App[None]):
+class Dashboard(Host):
     """`drip dashboard`."""
 
     TITLE = "drip"
@@ -143,23 +143,12 @@ class Dashboard(App[None]):
             cadence: seconds between two looks; None: only when asked to.
             run: have a worker inside.
         """
-        super().__init__()
-        self.desk = Desk(project, clock)
-        self._origin = origin
-        self.cadence = cadence
-        self.glance: Glance | None = None
+        super().__init__(Desk(project, clock), origin=origin, cadence=cadence)
         self.engine_room = EngineRoom(project, clock, self._trouble) if run else None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         wanted = os.environ.get("TEXTUAL_THEME", DARK.name)
         self.theme = wanted if wanted in self.available_themes else DARK.name
-
-    @cached_property
-    def doing(self) -> Doing:
-        """What can be done."""
-        from drip.tui.doing import Doing
-
-        return Doing(self.desk, self._origin)
 
     async def on_mount(self) -> None:
         """Start the worker; end politely when told to."""
@@ -194,25 +183,17 @@ class Dashboard(App[None]):
             gc.set_threshold(1000, 20, 500)
             gc.enable()
 
-    def tell(self, words: str) -> None:
-        """Say that something was done."""
-        self.notify(clean(words), markup=False, timeout=4)
-
-    def complain(self, error: DripError) -> None:
-        """Say that something was not done."""
-        hint = f"\n{clean(error.hint)}" if error.hint else ""
-        self.notify(clean(error.message) + hint, severity="error", markup=False, timeout=8)
-
     def _trouble(self, words: str) -> None:
         """Called by the worker's thread."""
         self.call_from_thread(self.notify, clean(words), severity="warning", markup=False, timeout=10)
 
-    def read_again(self) -> None:
-        """Have the place that is looked at ask everything anew."""
-        for screen in reversed(self.screen_stack):
-            if isinstance(screen, Place):
-                screen.look_anew()
-                return
+    @on(SequenceWanted)
+    def _show_sequence(self, message: SequenceWanted) -> None:
+        self.show_sequence(message.slug)
+
+    @on(PersonWanted)
+    def _show_person(self, message: PersonWanted) -> None:
+        self.show_person(message.slug, message.email)
 
     def show_sequence(self, slug: str) -> None:
         """Open a sequence."""
@@ -225,11 +206,6 @@ class Dashboard(App[None]):
         from drip.tui.screens.person import PersonScreen
 
         self.push_screen(PersonScreen(slug, email))
-
-    def back(self) -> None:
-        """One screen back."""
-        if len(self.screen_stack) > 1:
-            self.pop_screen()
 
     async def action_place(self, place: str) -> None:
         """Go to a place, to its front."""

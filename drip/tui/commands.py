@@ -5,33 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual.app import SystemCommand
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 
 from drip.errors import DripError
+from drip.tui.bindings import keys_of
 from drip.tui.marks import mark, safe
+from drip.tui.messages import PersonWanted, SequenceWanted
 from drip.tui.screens.place import Place
-
-if TYPE_CHECKING:
-    from textual.binding import ActiveBinding
-
 
 SHORTEST = 2
 """Characters of an address that a search begins with."""
-
-
-def keys_of(screen: Screen[Any]) -> Iterator[ActiveBinding]:
-    """The keys that do something named on a screen now, each action once."""
-    seen = set()
-    for active in screen.active_bindings.values():
-        binding = active.binding
-        named = binding.tooltip or active.tooltip
-        if named and active.enabled and binding.action not in seen:
-            seen.add(binding.action)
-            yield active
 
 
 def commands_of(screen: Screen[Any]) -> Iterator[SystemCommand]:
@@ -60,7 +47,7 @@ class FindPerson(Provider):
         for email, slug, status in found:
             words = safe(f"{email} in {slug}")
             words.stylize("bold", 0, len(query.strip()))
-            go = partial(place.dashboard.show_person, slug, email)
+            go = partial(place.post_message, PersonWanted(slug, email))
             yield Hit(1.0, words, go, help=mark(status.value).plain)
 
 
@@ -89,4 +76,4 @@ class GoTo(Provider):
 
     def _go(self, slug: str) -> None:
         if isinstance(self.screen, Place):
-            self.screen.dashboard.show_sequence(slug)
+            self.screen.post_message(SequenceWanted(slug))

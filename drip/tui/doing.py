@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rich.text import Text
+from textual.app import App
 
 from drip.core.address import parse_email
 from drip.core.plain import clean, count
@@ -23,13 +24,31 @@ if TYPE_CHECKING:
     from drip.engine.apply import Origin
     from drip.engine.subscribe import Request
     from drip.store.store import Store
-    from drip.tui.screens.place import Place
+
+T = TypeVar("T")
 
 _STATUSES = {
     SequenceStatus.ACTIVE: "sends; what is overdue is due at once, within `stale_after`",
     SequenceStatus.DRAFT: "takes people and holds them",
     SequenceStatus.ARCHIVED: "takes nobody new and holds those in it",
 }
+
+
+class Asker(Protocol):
+    """The screen that asks for something to be done."""
+
+    @property
+    def app(self) -> App[object]:
+        """Where dialogs are shown."""
+        ...
+
+    def ask(self, group: str, question: Callable[[Store], T], take: Callable[[T], None], /) -> None:
+        """See `Place.ask`."""
+        ...
+
+    def change(self, job: Callable[[Store], str], /) -> None:
+        """See `Place.change`."""
+        ...
 
 
 class Doing:
@@ -40,15 +59,15 @@ class Doing:
         self.origin = origin
 
     def confirmed(
-        self, place: Place, question: str, effect: str | Text, verb: str, job: Callable[[Store], str]
+        self, place: Asker, question: str, effect: str | Text, verb: str, job: Callable[[Store], str]
     ) -> None:
         """Do a job if the user agrees."""
         if self._desk.situation is Situation.READ_ONLY:
-            place.dashboard.notify("the database can only be read", severity="warning", markup=False)
+            place.app.notify("the database can only be read", severity="warning", markup=False)
             return
         place.app.push_screen(Confirm(question, effect, verb), lambda yes: place.change(job) if yes else None)
 
-    def set_status(self, place: Place, slug: str, now: str) -> None:
+    def set_status(self, place: Asker, slug: str, now: str) -> None:
         """Set a sequence's status."""
         choices = [(status.value, mark(status.value), words) for status, words in _STATUSES.items()]
 
@@ -76,7 +95,7 @@ class Doing:
 
         place.app.push_screen(Choice(f"What does {clean(slug)} do?", choices, now), chosen)
 
-    def subscribe(self, place: Place, slug: str) -> None:
+    def subscribe(self, place: Asker, slug: str) -> None:
         """Add a person to a sequence."""
         fields = [
             Field("email", "Address", "ada@example.com"),
@@ -92,7 +111,7 @@ class Doing:
 
         place.app.push_screen(form, filled)
 
-    def pause(self, place: Place, slug: str, email: str) -> None:
+    def pause(self, place: Asker, slug: str, email: str) -> None:
         """Stop a person's clock: harmless, and not asked about."""
         from drip.engine.people import pause
 
@@ -102,7 +121,7 @@ class Doing:
 
         place.change(job)
 
-    def resume(self, place: Place, slug: str, email: str) -> None:
+    def resume(self, place: Asker, slug: str, email: str) -> None:
         """Let a person's clock go on."""
         from drip.engine.people import resume
 
@@ -113,7 +132,7 @@ class Doing:
         words = "What was left of the wait when they were paused begins now."
         self.confirmed(place, f"Resume {clean(email)}?", words, "Resume", job)
 
-    def cancel(self, place: Place, slug: str, email: str) -> None:
+    def cancel(self, place: Asker, slug: str, email: str) -> None:
         """End a person's subscription."""
         from drip.engine.people import cancel
 
@@ -124,7 +143,7 @@ class Doing:
         words = f"{clean(email)} gets nothing more of {clean(slug)}. It is final, unless its `resubscribe` allows it."
         self.confirmed(place, f"Cancel {clean(email)}?", words, "Cancel it", job)
 
-    def retry(self, place: Place, slug: str, email: str) -> None:
+    def retry(self, place: Asker, slug: str, email: str) -> None:
         """Make a failed subscription active again."""
         from drip.engine.people import retry
 
@@ -135,7 +154,7 @@ class Doing:
         words = "They are active again, from the step that failed, and it is due now."
         self.confirmed(place, f"Try {clean(email)} again?", words, "Retry", job)
 
-    def retry_all(self, place: Place, slug: str) -> None:
+    def retry_all(self, place: Asker, slug: str) -> None:
         """Make every failed subscription of a sequence active again."""
         from drip.engine.people import retry
 
@@ -150,7 +169,7 @@ class Doing:
 
         place.ask("failed", lambda store: self._desk.failed(store, slug), ask)
 
-    def skip_wait(self, place: Place, slug: str, email: str, step: str) -> None:
+    def skip_wait(self, place: Asker, slug: str, email: str, step: str) -> None:
         """Make a person's next step due now."""
         from drip.engine.hurry import skip_wait
 
@@ -161,7 +180,7 @@ class Doing:
         words = f"{clean(step)} is due now, and goes out with the next run. Window, limits and conditions still hold."
         self.confirmed(place, f"Skip the wait of {clean(email)}?", words, "Skip the wait", job)
 
-    def suppress(self, place: Place, email: str) -> None:
+    def suppress(self, place: Asker, email: str) -> None:
         """Never mail an address again."""
         from drip.engine.suppress import suppress
 
@@ -173,7 +192,7 @@ class Doing:
         words = f"{clean(email)} is never mailed again, by any sequence. All their subscriptions are cancelled."
         self.confirmed(place, f"Suppress {clean(email)}?", words, "Suppress", job)
 
-    def settle(self, place: Place, delivery: Delivery, sent: bool) -> None:
+    def settle(self, place: Asker, delivery: Delivery, sent: bool) -> None:
         """Say what became of an unknown delivery."""
         from drip.engine.people import resolve
 
@@ -189,7 +208,7 @@ class Doing:
         question = f"{clean(delivery.step)} for {clean(delivery.email)} was {'' if sent else 'not '}sent?"
         self.confirmed(place, question, words, "It was sent" if sent else "It was not sent", job)
 
-    def replay(self, place: Place, post: WebhookDelivery) -> None:
+    def replay(self, place: Asker, post: WebhookDelivery) -> None:
         """Post a dead webhook anew."""
 
         def job(store: Store) -> str:

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from drip.store.database import GivenUp
-from drip.tui.commands import keys_of
+from drip.tui.bindings import keys_of
 from drip.tui.screens.place import Place
 from tests.tui.room import Driver, Room
 

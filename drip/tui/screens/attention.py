@@ -14,6 +14,7 @@ from textual.widgets import DataTable, Static
 
 from drip.engine.records import Delivery, WebhookDelivery
 from drip.errors import Problem
+from drip.tui.messages import PersonWanted
 from drip.tui.on_disk import Stamp, stamp_of
 from drip.tui.queries import Situation, Troubles
 from drip.tui.screens.files import open_editor
@@ -129,27 +130,27 @@ class AttentionScreen(Place):
     def action_open(self) -> None:
         """Open the person."""
         if self.item is not None and isinstance(self.item.what, Delivery):
-            self.dashboard.show_person(self.item.what.sequence, self.item.what.email)
+            self.post_message(PersonWanted(self.item.what.sequence, self.item.what.email))
 
     def action_settle(self, sent: bool) -> None:
         """Say what became of it."""
         if self.item is not None and isinstance(self.item.what, Delivery):
-            self.dashboard.doing.settle(self, self.item.what, sent)
+            self.host.doing.settle(self, self.item.what, sent)
 
     def action_retry(self) -> None:
         """Try again."""
         if self.item is not None and isinstance(self.item.what, Delivery):
-            self.dashboard.doing.retry(self, self.item.what.sequence, self.item.what.email)
+            self.host.doing.retry(self, self.item.what.sequence, self.item.what.email)
 
     def action_retry_all(self) -> None:
         """Try all of a sequence again."""
         if self.item is not None and isinstance(self.item.what, Delivery):
-            self.dashboard.doing.retry_all(self, self.item.what.sequence)
+            self.host.doing.retry_all(self, self.item.what.sequence)
 
     def action_replay(self) -> None:
         """Post again."""
         if self.item is not None and isinstance(self.item.what, WebhookDelivery):
-            self.dashboard.doing.replay(self, self.item.what)
+            self.host.doing.replay(self, self.item.what)
 
     def action_edit(self) -> None:
         """Open the file."""

@@ -22,7 +22,7 @@ from drip.engine.plan_words import emptied
 from drip.errors import DripError
 from drip.tui.dialogs.form import Field, Form
 from drip.tui.editor import edit
-from drip.tui.messages import Done
+from drip.tui.messages import Done, SequenceWanted
 from drip.tui.on_disk import Disk, Stamp, apply_files, read_files, sketch, stamp_of, with_plan, without_database
 from drip.tui.queries import Situation
 from drip.tui.screens.place import Place
@@ -173,7 +173,7 @@ class FilesScreen(Place):
     def action_open(self) -> None:
         """Open the sequence."""
         if self.slug is not None:
-            self.dashboard.show_sequence(self.slug)
+            self.post_message(SequenceWanted(self.slug))
 
     def action_apply(self) -> None:
         """Ask with the effect, then apply."""
@@ -184,13 +184,13 @@ class FilesScreen(Place):
         if gone := emptied(disk.plan, disk.incoming):
             effect = Text.assemble(("! ", "red"), f"{', '.join(gone)} would have no steps left.\n\n", effect)
         people = count(disk.plan.affected, "person is", "people are")
-        origin = self.dashboard.doing.origin
+        origin = self.host.doing.origin
 
         def job(store: Store) -> str:
             return apply_files(self.desk, store, disk, origin())
 
         self._stamp = None
-        self.dashboard.doing.confirmed(self, f"Apply? {people} affected.", effect, "Apply", job)
+        self.host.doing.confirmed(self, f"Apply? {people} affected.", effect, "Apply", job)
 
     def action_edit(self) -> None:
         """Open the editor on the file under the cursor, at its first problem."""
@@ -220,12 +220,12 @@ class FilesScreen(Place):
     def action_subscribe(self) -> None:
         """Add a person."""
         if self.slug is not None:
-            self.dashboard.doing.subscribe(self, self.slug)
+            self.host.doing.subscribe(self, self.slug)
 
     def action_status(self) -> None:
         """Set the status."""
         if self.slug is not None:
-            self.dashboard.doing.set_status(self, self.slug, self._statuses[self.slug])
+            self.host.doing.set_status(self, self.slug, self._statuses[self.slug])
 
 
 def open_editor(place: Place, path: Path, line: int) -> None:

@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from drip.errors import DripError
 from drip.store.events import LogEntry
+from drip.tui.messages import SequenceWanted
 from drip.tui.queries import SequenceRow, Situation, Traffic
 from drip.tui.screens.place import Place
 from drip.tui.widgets.charts import Charts
@@ -136,18 +137,18 @@ class HomeScreen(Place):
     def action_open(self) -> None:
         """Open the sequence under the cursor."""
         if self.slug is not None:
-            self.dashboard.show_sequence(self.slug)
+            self.post_message(SequenceWanted(self.slug))
 
     def action_subscribe(self) -> None:
         """Add a person to the sequence under the cursor."""
         if self.slug is not None:
-            self.dashboard.doing.subscribe(self, self.slug)
+            self.host.doing.subscribe(self, self.slug)
 
     def action_status(self) -> None:
         """Set the status of the sequence under the cursor."""
         if self.slug is not None:
             status = next(row.status for row in self.rows if row.slug == self.slug)
-            self.dashboard.doing.set_status(self, self.slug, status)
+            self.host.doing.set_status(self, self.slug, status)
 
     def action_log(self) -> None:
         """Go to the log."""

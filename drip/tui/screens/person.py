@@ -68,7 +68,7 @@ class PersonScreen(Place):
         """A person who is gone is left."""
         super().refused(error, about)
         if about == "story" and self.story is None:
-            self.dashboard.back()
+            self.host.back()
 
     def _story(self, store: Store) -> Story:
         return self.desk.story(store, self.slug, self.email)
@@ -108,7 +108,7 @@ class PersonScreen(Place):
 
     @property
     def _doing(self) -> Doing:
-        return self.dashboard.doing
+        return self.host.doing
 
     def action_message(self) -> None:
         """Show the next message."""

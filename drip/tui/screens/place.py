@@ -17,14 +17,14 @@ from textual.worker import Worker, WorkerState, get_current_worker
 
 from drip.errors import DripError
 from drip.store.database import GivenUp
-from drip.tui.messages import Answered, Done, PersonWanted, Refused, SequenceWanted
+from drip.tui.host import Host
+from drip.tui.messages import Answered, Done, Refused
 from drip.tui.queries import Desk, Glance, Situation
 from drip.tui.widgets.keys import KeyLine
 from drip.tui.widgets.top import TopLine
 
 if TYPE_CHECKING:
     from drip.store.store import Store
-    from drip.tui.app import Dashboard
 
 T = TypeVar("T")
 REST = 4
@@ -54,17 +54,15 @@ class Place(Screen[None]):
         """When each group was last answered, and how long that took."""
 
     @property
-    def dashboard(self) -> Dashboard:
+    def host(self) -> Host:
         """The app."""
-        from drip.tui.app import Dashboard
-
-        assert isinstance(self.app, Dashboard)
+        assert isinstance(self.app, Host)
         return self.app
 
     @property
     def desk(self) -> Desk:
         """Where questions are asked."""
-        return self.dashboard.desk
+        return self.host.desk
 
     @property
     def place(self) -> str:
@@ -84,14 +82,14 @@ class Place(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin to read."""
-        self.glance = self.dashboard.glance
+        self.glance = self.host.glance
         self.look()
-        if self.dashboard.cadence is not None:
-            self.set_interval(self.dashboard.cadence, self.tick)
+        if self.host.cadence is not None:
+            self.set_interval(self.host.cadence, self.tick)
 
     def on_screen_resume(self) -> None:
         """What is shown may be old."""
-        self.glance = self.dashboard.glance
+        self.glance = self.host.glance
         if self.is_mounted:
             self.look_anew()
 
@@ -179,7 +177,7 @@ class Place(Screen[None]):
             self.post_message(Answered(take, answer))
 
     def _take_glance(self, glance: Glance) -> None:
-        self.glance = self.dashboard.glance = glance
+        self.glance = self.host.glance = glance
 
     def _too_soon(self, group: str) -> bool:
         if any(worker.group == group and worker.node is self and not worker.is_finished for worker in self.workers):
@@ -199,14 +197,21 @@ class Place(Screen[None]):
 
     def refused(self, error: DripError, about: str) -> None:
         """Say that something could not be done."""
-        self.dashboard.complain(error)
+        self.host.complain(error)
 
     @on(Done)
     def _say_done(self, message: Done) -> None:
         message.stop()
         if message.words:
-            self.dashboard.tell(message.words)
-        self.dashboard.read_again()
+            self.host.tell(message.words)
+        self._read_again()
+
+    def _read_again(self) -> None:
+        """Have the place that is looked at, behind a dialog or not, ask everything anew."""
+        for screen in reversed(self.app.screen_stack):
+            if isinstance(screen, Place):
+                screen.look_anew()
+                return
 
     @on(Worker.StateChanged)
     def _raise_bug(self, event: Worker.StateChanged) -> None:
@@ -214,20 +219,10 @@ class Place(Screen[None]):
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             raise event.worker.error
 
-    @on(SequenceWanted)
-    def _show_sequence(self, message: SequenceWanted) -> None:
-        message.stop()
-        self.dashboard.show_sequence(message.slug)
-
-    @on(PersonWanted)
-    def _show_person(self, message: PersonWanted) -> None:
-        message.stop()
-        self.dashboard.show_person(message.slug, message.email)
-
     def action_reload(self) -> None:
         """Ask the database again."""
-        self.dashboard.read_again()
+        self._read_again()
 
     def action_back(self) -> None:
         """To where one came from."""
-        self.dashboard.back()
+        self.host.back()

@@ -101,7 +101,7 @@ class SequenceScreen(Place):
         """A sequence that is gone is left."""
         super().refused(error, about)
         if about == "funnel" and self.funnel is None:
-            self.dashboard.back()
+            self.host.back()
 
     def _funnel(self, store: Store) -> tuple[Funnel, datetime]:
         return self.desk.funnel(store, self.slug), self.desk.clock()
@@ -331,9 +331,9 @@ class SequenceScreen(Place):
 
     def action_subscribe(self) -> None:
         """Add a person."""
-        self.dashboard.doing.subscribe(self, self.slug)
+        self.host.doing.subscribe(self, self.slug)
 
     def action_status(self) -> None:
         """Set the status."""
         if self.funnel is not None:
-            self.dashboard.doing.set_status(self, self.slug, self.funnel.stored.status.value)
+            self.host.doing.set_status(self, self.slug, self.funnel.stored.status.value)
