@@ -55,7 +55,9 @@ class Funnel:
 
     @property
     def bounce_rate(self) -> float:
-        """Of what was handed over."""
+        """Of what was handed over; 0 where nothing was: then people bounced for what another sequence sent them."""
+        if not self.sent and not any(step.failed for step in self.steps):
+            return 0.0
         return _share(self.bounced, self.sent + self.bounced)
 
     @property

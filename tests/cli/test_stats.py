@@ -63,3 +63,9 @@ def test_who_left_before_anything(ada: Cli) -> None:
 def test_no_sequence_is_there(empty: Cli) -> None:
     assert "run `drip apply`" in empty("stats").stderr
     assert empty.json("stats") == []
+
+
+def test_a_sequence_that_sent_nothing_has_no_rate_of_bounces(ada: Cli) -> None:
+    ada.sql("UPDATE subscription SET status = 'cancelled', cancel_reason = 'bounced', next_step_id = NULL")
+    found = ada.json("stats", "welcome")
+    assert (found["bounces"], found["warnings"]) == ({"count": 1, "rate": 0.0}, [])
