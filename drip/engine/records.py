@@ -360,6 +360,8 @@ class Post:
     """The same octets for every try."""
     attempts: int
     """Tries made before this one."""
+    subscription_id: int | None
+    """Whom the event is about; None: that is not known any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Posts what is due, beside the worker: one thread owns the database, as many as need be wait for endpoints.
 
 An endpoint that is slow or dead holds up nobody: each has its own share of the threads, and a failing one has one.
+What happened to one person is told one after the other, so that it arrives in order as long as it arrives.
 Mail is never waited for or delayed; what can't be recorded now is kept and recorded later. HTTP and signatures load
 with the first post.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,6 +71,12 @@ class _Job:
     begin_by: float
     """Of the monotonic clock."""
 
+    @property
+    def line(self) -> tuple[int, int] | None:
+        """Posts of one line are made one after the other; None: at any time."""
+        who = self.post.subscription_id
+        return None if who is None else (self.endpoint.id, who)
+
 
 @dataclass(frozen=True, slots=True)
 class _Done:
@@ -107,6 +115,8 @@ class Courier:
         self._done: SimpleQueue[_Done | None] = SimpleQueue()
         self._posting: list[threading.Thread] = []
         self._in_hand: dict[int, _Job] = {}
+        self._lines: dict[tuple[int, int], deque[_Job]] = {}
+        """Who waits behind a post that is being made."""
         self._unrecorded: list[_Done] = []
         self._pruned = float("-inf")
         self._halt = threading.Event()
@@ -232,7 +242,13 @@ class Courier:
             )
             self._posting.append(thread)
             thread.start()
-        self._jobs.put(job)
+        if job.line is None:
+            self._jobs.put(job)
+        elif job.line in self._lines:
+            self._lines[job.line].append(job)
+        else:
+            self._lines[job.line] = deque()
+            self._jobs.put(job)
 
     def _post(self, poster: Poster) -> None:
         while (job := self._jobs.get()) is not None:
@@ -257,6 +273,11 @@ class Courier:
 
     def _take(self, done: _Done) -> None:
         del self._in_hand[done.job.post.id]
+        if (line := done.job.line) is not None:
+            if self._lines[line]:
+                self._jobs.put(self._lines[line].popleft())
+            else:
+                del self._lines[line]
         lane = self._lanes[done.job.endpoint.id]
         lane.busy -= 1
         if done.answer is not None:

@@ -36,7 +36,8 @@ _CLAIM = f"""
     WITH due AS MATERIALIZED (SELECT id {_DUE} ORDER BY next_attempt_at, id LIMIT ? {{skipping}})
     UPDATE webhook_delivery SET owner = ?, lease_until = ?
     WHERE state = 'waiting' AND id IN (SELECT id FROM due)
-    RETURNING id, endpoint_id, public_id, body, attempts
+    RETURNING id, endpoint_id, public_id, body, attempts,
+        (SELECT subscription_id FROM event WHERE event.id = webhook_delivery.event_id)
 """
 
 _RECORD = """

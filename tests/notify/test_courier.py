@@ -69,6 +69,37 @@ def test_a_life_arrives_signed_and_in_order(tmp_path: Path, receiver: Receiver) 
         assert {row.state for row in lab.store.webhooks.deliveries()} == {PostState.DELIVERED}
 
 
+def test_what_happened_to_one_person_is_told_one_after_the_other(tmp_path: Path, receiver: Receiver) -> None:
+    at_once: Counter[int] = Counter()
+    most: Counter[int] = Counter()
+    lock = threading.Lock()
+
+    def script(received: Received) -> Reply:
+        who = received.verified()["subscription_id"]
+        with lock:
+            at_once[who] += 1
+            most[who] = max(most[who], at_once[who])
+            everybody.add(sum(count > 0 for count in at_once.values()))
+        time.sleep(0.05)
+        with lock:
+            at_once[who] -= 1
+        return Reply()
+
+    everybody: set[int] = set()
+    receiver.script = script
+    with a_lab(tmp_path, receiver.url) as lab:
+        for number in range(12):
+            lab.subscribe(f"p{number}@example.com")
+        lab.tick()
+        post_due(lab)
+    assert len(receiver.got) == 36
+    assert set(most.values()) == {1}
+    assert max(everybody) > 1  # people are told of side by side
+    for who in most:
+        told = [event["event"] for event in map(Received.verified, receiver.got) if event["subscription_id"] == who]
+        assert told == ["sequence.subscribed", "sequence.step.sent", "sequence.completed"]
+
+
 def test_while_it_runs_it_finds_what_is_due_by_itself(tmp_path: Path, receiver: Receiver) -> None:
     with a_lab(tmp_path, receiver.url) as lab, courier(lab):
         lab.subscribe("ada@example.com")
