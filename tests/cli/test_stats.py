@@ -67,7 +67,8 @@ def test_no_sequence_is_there(empty: Cli) -> None:
 
 def test_a_sequence_that_sent_nothing_has_no_rate_of_bounces(ada: Cli) -> None:
     ada.sql(
-        "UPDATE subscription SET status = 'cancelled', cancel_reason = 'bounced', next_step_id = NULL, next_send_at = NULL"
+        "UPDATE subscription SET status = 'cancelled', cancel_reason = 'bounced', next_step_id = NULL,"
+        " next_send_at = NULL"
     )
     found = ada.json("stats", "welcome")
     assert (found["bounces"], found["warnings"]) == ({"count": 1, "rate": 0.0}, [])
