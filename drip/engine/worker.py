@@ -16,6 +16,7 @@ from drip.core.settings import Settings
 from drip.engine.catalogue import Catalogue
 from drip.engine.compose import Composer
 from drip.engine.desk import Inbox, OneByOne, SendingDesk
+from drip.engine.leases import LEASE, has_run_out
 from drip.engine.ledger import Fact, Ledger
 from drip.engine.limits import Room
 from drip.engine.points import Point, reached
@@ -26,8 +27,6 @@ from drip.engine.sender import Sender
 from drip.engine.writer import Writer
 from drip.errors import DatabaseUnavailable, Unavailable
 
-LEASE = timedelta(minutes=2)
-"""How long a worker's claims stand without a sign of life."""
 RENEW_EVERY = 30.0
 """Seconds between signs of life."""
 BATCH = 200
@@ -227,7 +226,7 @@ class Worker:
         gone = [
             worker.id
             for worker in self._store.claims.workers()
-            if worker.id != self._id and (worker.lease_until < now or self._processes.is_gone(worker))
+            if worker.id != self._id and (has_run_out(worker, now) or self._processes.is_gone(worker))
         ]
         swept = sum(
             self._writer.call(partial(self._ledger.sweep, worker_id, self._clock()), alone=True) for worker_id in gone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.faults.registry import Row
 from tests.faults.rows import (
+    clocks,
     connections,
     consent,
     durability,
@@ -24,6 +25,7 @@ MODULES = (
     connections,
     consent,
     durability,
+    clocks,
     messages,
     templates,
     stops,

@@ -69,7 +69,7 @@ def _short_lease(one: Trial, case: Case) -> int:
     """Everybody takes everybody for dead after 50 ms, while some are stopped as by a closed lid, and one is killed."""
 
     def before(worker: Worker) -> None:
-        drip.engine.worker.LEASE = timedelta(milliseconds=50)
+        vars(drip.engine.worker)["LEASE"] = timedelta(milliseconds=50)
         drip.engine.worker.RENEW_EVERY = 0.02
 
     random = case.random
