@@ -8,13 +8,19 @@ from tests.faults.rows import (
     connections,
     consent,
     durability,
+    files,
+    forgery,
+    http,
+    imports,
     kills,
+    legality,
     messages,
     overlap,
     points,
     starts,
     stops,
     templates,
+    webhooks,
 )
 
 MODULES = (
@@ -26,8 +32,14 @@ MODULES = (
     consent,
     durability,
     clocks,
+    files,
     messages,
     templates,
+    forgery,
+    webhooks,
+    http,
+    imports,
     stops,
+    legality,
 )
 ROWS: dict[int, Row] = {row.number: row for module in MODULES for row in module.ROWS}
