@@ -1,4 +1,4 @@
-"""Row 29: the store is legal after every trial of the others, and the checker that says so finds every kind of damage."""
+"""Row 29: the store is legal after every trial of the others; the checker that says so finds every kind of damage."""
 
 from __future__ import annotations
 
