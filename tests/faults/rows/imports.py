@@ -22,7 +22,8 @@ SECONDS = 2.0
 """Of the processor, for one file."""
 PIECES = [
     "a@example.com", "email", "name", ",", ";", "\t", '"', '""', "\n", "\r\n", "\r", "\0", "\ufeff",
-    "=cmd|'/c calc'!A1", "@SUM(1)", "é", "\u2028", "\x1b[31m", "started_at", "2026-03-27", "9" * 400, "x" * 140_000, "'", "\\", " ", "😀",
+    "=cmd|'/c calc'!A1", "@SUM(1)", "é", "\u2028", "\x1b[31m", "started_at", "2026-03-27", "9" * 400, "x" * 140_000,
+    "'", "\\", " ", "😀",
 ]  # fmt: skip
 
 
