@@ -9,7 +9,8 @@
     ├── RenderFailed         a template could not be rendered for one person
     └── Unavailable          a server or database can't be used now; the same call may succeed later
         └── DatabaseUnavailable
-            └── DatabaseEmpty
+            ├── DatabaseEmpty
+            └── DatabaseRestored
 
 The command line maps them to exit codes in one place (`drip/cli/main.py`).
 """
@@ -133,6 +134,10 @@ class DatabaseUnavailable(Unavailable):
 
 class DatabaseEmpty(DatabaseUnavailable):
     """There is no database yet, or nothing in it."""
+
+
+class DatabaseRestored(DatabaseUnavailable):
+    """The database has gone back in time: somebody must say what of the lost time may be sent."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

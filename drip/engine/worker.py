@@ -25,7 +25,7 @@ from drip.engine.records import Claim
 from drip.engine.report import Report
 from drip.engine.sender import Sender
 from drip.engine.writer import Writer
-from drip.errors import DatabaseUnavailable, Unavailable
+from drip.errors import DatabaseRestored, DatabaseUnavailable, Unavailable
 
 RENEW_EVERY = 30.0
 """Seconds between signs of life."""
@@ -178,15 +178,14 @@ class Worker:
     ) -> None:
         """Pass after pass, `interval` seconds apart, until `stop`.
 
-        A transport that is down is waited for, and so is a database that is busy or full for a while.
+        A transport that is down is waited for, and so is a database that is busy, full or not reachable for a while.
 
         Raises:
-            DatabaseUnavailable: the database has gone back in time, or an answer could not be recorded.
+            DatabaseRestored: the database has gone back in time.
+            DatabaseUnavailable: an answer could not be recorded.
         """
         wait = FIRST_WAIT
         while not self._stop.is_set():
-            if self._high_water is not None:
-                self._high_water.require()
             report = self._pass(before_pass)
             after_pass(report)
             if report.trouble is None:
@@ -199,9 +198,14 @@ class Worker:
 
     def _pass(self, before: Callable[[], None]) -> Report:
         """One pass of the loop; that the database can't be used is in the report."""
+        self._report = Report()
         try:
+            if self._high_water is not None:
+                self._high_water.require()
             before()
             return self.run_once()
+        except DatabaseRestored:
+            raise
         except DatabaseUnavailable as error:
             self._writer.check()
             self._halt_unavailable(error)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from drip.core.moments import format_moment, parse_moment
 from drip.engine.points import Point, reached
-from drip.errors import DatabaseUnavailable
+from drip.errors import DatabaseRestored, DatabaseUnavailable
 from drip.store.store import Store
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ class HighWaterMark:
         return mark
 
     def require(self) -> None:
-        """Raise DatabaseUnavailable when the database is behind its file."""
+        """Raise DatabaseRestored when the database is behind its file."""
         mark = self.ahead()
         if mark is not None:
             last = self._store.events.last()
-            raise DatabaseUnavailable(
+            raise DatabaseRestored(
                 f"the database has gone back in time: its last event is {last}, but {mark.event} were written"
                 f" until {format_moment(mark.at)}",
                 "what was sent since then would be sent again: `drip resolve --restored --hold` holds what was due,"

@@ -11,9 +11,11 @@ import pytest
 
 from drip.core.subscription import SubscriptionStatus
 from drip.engine import people
+from drip.engine import worker as worker_module
+from drip.engine.report import Report
 from drip.engine.restore import accept_restored
 from drip.engine.worker import Worker
-from drip.errors import DatabaseUnavailable, Refused
+from drip.errors import DatabaseRestored, DatabaseUnavailable, Refused
 from drip.store.highwater import HighWaterMark
 from drip.store.invariants import violations
 from tests.databases import put_back
@@ -80,7 +82,7 @@ def lose_two_days(lab: MarkedLab) -> None:
 def test_a_worker_does_not_start_on_a_database_that_went_back_in_time(lab: MarkedLab) -> None:
     lose_two_days(lab)
     sent = len(lab.transport.sent)
-    with pytest.raises(DatabaseUnavailable) as refused:
+    with pytest.raises(DatabaseRestored) as refused:
         lab.tick()
     marked = json.loads((lab.folder / "drip.db.mark").read_text())["numbers"]["event"]
     last = lab.store.events.last()
@@ -89,6 +91,43 @@ def test_a_worker_does_not_start_on_a_database_that_went_back_in_time(lab: Marke
     assert "resolve --restored" in refused.value.hint
     assert len(lab.transport.sent) == sent
     assert lab.store.claims.workers() == []
+
+
+def test_the_loop_ends_when_the_database_goes_back_in_time(lab: MarkedLab) -> None:
+    lab.apply(a_sequence(a_step("one")))
+    behind = (lab.folder / "drip.db.mark").write_text
+
+    def after_pass(report: Report) -> None:
+        mark = {"database": lab.store.identity(), "at": "2026-03-04T00:00:00.000Z", "numbers": {"event": 1000}}
+        behind(json.dumps(mark))
+
+    with lab.worker() as worker, pytest.raises(DatabaseRestored, match="gone back in time"):
+        worker.run_loop(0.01, after_pass)
+
+
+def test_the_loop_waits_for_a_database_that_can_not_be_asked_for_its_mark(
+    lab: MarkedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is away is away at the first question of a pass."""
+    monkeypatch.setattr(worker_module, "FIRST_WAIT", 0.01)
+    lab.apply(a_sequence(a_step("one")))
+    lab.subscribe("ada@example.com")
+    reports: list[Report] = []
+    last = lab.store.events.last
+
+    def away() -> int:
+        raise DatabaseUnavailable("the database server can't be reached")
+
+    def after_pass(report: Report) -> None:
+        reports.append(report)
+        monkeypatch.setattr(lab.store.events, "last", away if len(reports) == 1 else last)
+        if len(reports) == 3:
+            worker.stop()
+
+    with lab.worker() as worker:
+        worker.run_loop(0.01, after_pass)
+    assert [report.trouble is not None for report in reports] == [False, True, False]
+    assert [report.counts["sent"] for report in reports] == [1, 0, 0]
 
 
 def test_what_was_due_in_the_gap_is_held_step_by_step_and_nothing_is_sent_twice(lab: MarkedLab) -> None:
