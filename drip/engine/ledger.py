@@ -172,7 +172,7 @@ class Ledger:
         """Take back all that a worker holds; how many deliveries became unknown."""
         marked = self._store.claims.sending_of(worker_id)
         for sending in marked:
-            self._onward.doubt(sending, Reason.INTERRUPTED, now)
+            self._onward.doubt(sending, Reason.INTERRUPTED, now, jitter=self._random.uniform(-1, 1))
         self._allowance.give_back(self._store.claims.free_all(worker_id), now)
         return len(marked)
 
@@ -194,8 +194,9 @@ class Ledger:
                 return self._sent(case, outcome)
             case OutcomeKind.UNKNOWN:
                 claim = case.claim
-                sending = Sending(claim.subscription_id, claim.step_id, claim.number, case.at)
-                completed = self._onward.doubt(sending, Reason.NO_ANSWER, case.at)
+                sending = Sending(claim.subscription_id, claim.step_id, claim.number, case.at, claim.attempts + 1)
+                jitter = self._random.uniform(-1, 1)
+                completed = self._onward.doubt(sending, Reason.NO_ANSWER, case.at, jitter=jitter)
                 return self._fact(case, "unknown", Reason.NO_ANSWER, outcome.text, completed)
             case OutcomeKind.DEFERRED:
                 return self._try_later(case, Reason.TEMPORARY, outcome)

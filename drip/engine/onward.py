@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from drip.core.delivery import DeliveryState, Reason
+from drip.core.delivery import DeliveryState, Reason, retry_wait
 from drip.core.progress import Progress, upcoming
 from drip.core.schedule import subscriber_zone
 from drip.core.settings import OnUnknown, Settings
@@ -77,13 +77,21 @@ class Onward:
         base_at, last_id = person.base_at, person.last_step_id
         return self._advance(person, step_id, number, last_id, base_at, None, next_id, due, now)[1]
 
-    def doubt(self, sending: Sending, reason: Reason, now: datetime) -> bool:
-        """A marked delivery whose fate is not known: hold it, or go on, as `on_unknown` says. Whether it completes."""
+    def doubt(self, sending: Sending, reason: Reason, now: datetime, *, jitter: float) -> bool:
+        """A marked delivery whose fate is not known: hold it, or go on, as `on_unknown` says. Whether it completes.
+
+        What is sent again was a try: where no answer came it waits like any other; after the last it is held.
+
+        Args:
+            jitter: as `retry_wait` takes it.
+        """
         step_id, number = sending.step_id, sending.number
         person = self._store.subscriptions.people([sending.subscription_id])[sending.subscription_id]
         self._catalogue.refresh([person.sequence_id])
         rule = self._settings.on_unknown
-        again = rule is OnUnknown.RESEND and person.waits_for(step_id, number)
+        wait = retry_wait(self._settings.retry, sending.attempts, jitter=jitter)
+        again = rule is OnUnknown.RESEND and wait is not None and person.waits_for(step_id, number)
+        until = now + wait if wait is not None and reason is Reason.NO_ANSWER else now
         if again:
             state, why, at = DeliveryState.DEFERRED, Reason.NOT_SENT, now
         else:
@@ -94,7 +102,7 @@ class Onward:
         data = {"reason": reason.value, "rule": rule.value}
         self._store.events.append([Event(EventType.STEP_UNKNOWN, now, person.sequence_id, person.id, step_id, data)])
         if again:
-            self.wait(person, step_id, number, now, now)
+            self.wait(person, step_id, number, until, now)
         elif rule is OnUnknown.ASSUME_SENT:
             moments = {"handled_at": sending.at, "sent_at": sending.at, "now": now}
             return self.go_on(person, step_id, number, handled=self.handled(person), **moments)

@@ -291,6 +291,8 @@ class Sending:
     """Of the claim."""
     at: datetime
     """When it was marked."""
+    attempts: int
+    """Tries made, this one included."""
 
 
 @dataclass(frozen=True, slots=True)

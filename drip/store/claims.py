@@ -116,13 +116,13 @@ class Claims:
     def sending_of(self, worker_id: int) -> list[Sending]:
         """What a worker had marked and not recorded."""
         rows = self._database.rows(
-            "SELECT d.subscription_id, d.step_id, d.claim, d.at FROM delivery d JOIN subscription s"
+            "SELECT d.subscription_id, d.step_id, d.claim, d.at, d.attempts FROM delivery d JOIN subscription s"
             " ON s.id = d.subscription_id WHERE d.state = 'sending' AND s.owner = ?",
             worker_id,
         )
         return [
-            Sending(subscription_id, step_id, claim, from_milliseconds(at))
-            for subscription_id, step_id, claim, at in rows
+            Sending(subscription_id, step_id, claim, from_milliseconds(at), attempts)
+            for subscription_id, step_id, claim, at, attempts in rows
         ]
 
     def free_all(self, worker_id: int) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drip.core.delivery import Outcome, OutcomeKind
+from drip.core.delivery import Outcome, OutcomeKind, RetryRule
 from drip.core.sequence import DelayFrom, SendWindow, SequenceStatus
 from drip.core.settings import OnUnknown
 from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
@@ -240,6 +240,20 @@ def test_what_becomes_of_an_unknown_delivery_is_the_projects_rule(
         lab.move("1h")
         lab.tick(limit=1)
         assert lab.steps_sent() == then
+
+
+def test_what_is_sent_again_waits_like_any_other_try_and_is_held_after_the_last(tmp_path: Path) -> None:
+    with open_lab(tmp_path, on_unknown=OnUnknown.RESEND, retry=RetryRule(attempts=2)) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        lab.subscribe("ada@example.com")
+        lab.transport.script = say(OutcomeKind.UNKNOWN)
+        assert lab.tick().counts == {"unknown": 1}
+        assert lab.tick().counts == {}
+        lab.move("2m")
+        assert lab.tick().counts == {"unknown": 1}
+        lab.move("3d")
+        assert lab.tick().counts == {}
+        assert lab.person("ada@example.com").hold == "unknown"
 
 
 def test_a_transport_that_is_down_blames_no_message_and_frees_the_claims(lab: Lab) -> None:
