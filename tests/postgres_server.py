@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
 import importlib.util
 import os
 import pwd
@@ -18,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +38,22 @@ _SETTINGS = {
 }
 
 
+_PREFIX = "drip-postgres-"
+_ALIVE = "alive"
+"""A file in the server's folder that is locked as long as the test process lives."""
+
+
 class PostgresServer:
     """One server on a port of loopback, with its data in a folder of its own."""
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         """It has begun when this returns. `settings` go over those of the tests, which do not flush to the disk."""
         self._settings = {**_SETTINGS, **(settings or {})}
-        self.folder = Path(tempfile.mkdtemp(prefix="drip-postgres-"))
+        forget_the_dead()
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self.folder.chmod(0o755)
+        self._alive = (self.folder / _ALIVE).open("w")
+        fcntl.flock(self._alive, fcntl.LOCK_EX)
         self._user = _user()
         self._programs = _programs(self.folder, self._user)
         self._data = self.folder / "data"
@@ -109,6 +119,7 @@ class PostgresServer:
         """Stop it and forget all it knew."""
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._alive.close()
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -157,6 +168,14 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def forget_the_dead() -> None:
+    """Remove the folders of test processes that were killed: nobody holds the lock any more."""
+    for alive in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_ALIVE}"):
+        with suppress(OSError), alive.open() as file:  # held, or another's, or removed by somebody else just now
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(alive.parent, ignore_errors=True)
 
 
 def _end_with_the_parent() -> None:

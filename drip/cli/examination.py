@@ -132,24 +132,24 @@ def examine_secrets(settings: Settings) -> Iterator[Check]:
         yield ok("secrets", "DRIP_SECRET_KEY signs the links")
     else:
         yield ok("secrets", "the database keeps the key that signs the links")
-    written = _written_secrets(settings)
-    if written:
-        cure = "write ${SMTP_PASSWORD} or the like, and set it where drip runs"
-        yield warning("secrets", f"{settings.path.name} holds {' and '.join(written)}: git remembers it", cure)
+    for written, variable in _written_secrets(settings):
+        cure = f"write ${{{variable}}} or the like, and set it where drip runs"
+        yield warning("secrets", f"{settings.path.name} holds {written}: git remembers it", cure)
     for path in _private_files(settings):
         if path.exists() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
             yield warning("secrets", f"others can read {path.name}", f"chmod 600 {path}")
 
 
-def _written_secrets(settings: Settings) -> list[str]:
+def _written_secrets(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What stands in drip.yaml as it is, and a variable that it could be in."""
     text = settings.path.read_text("utf-8", "replace")
     smtp = settings.smtp
-    found = ["a password"] if smtp is not None and smtp.password and smtp.password in text else []
-    secrets = [secret for endpoint in settings.webhooks for secret in endpoint.secrets]
-    found += ["a webhook's secret"] if any(secret in text for secret in secrets) else []
+    if smtp is not None and smtp.password and smtp.password in text:
+        yield "a password", "SMTP_PASSWORD"
+    if any(secret in text for endpoint in settings.webhooks for secret in endpoint.secrets):
+        yield "a webhook's secret", "DRIP_WEBHOOK_SECRET"
     if re.search(r"^database:.*://[^:/\s]+:(?!\$\{)[^@\s]+@", text, re.MULTILINE):
-        found.append("the database's password")
-    return found
+        yield "the database's password", "PGPASSWORD"
 
 
 def _private_files(settings: Settings) -> list[Path]:

@@ -96,6 +96,17 @@ def test_the_login_is_tried_and_nothing_is_sent(cli: Cli, dns: DnsServer, tmp_pa
         assert "check smtp.user and smtp.password" in checks(cli, dns, code=1)["transport"][0]["message"]
 
 
+def test_each_secret_in_the_file_is_told_with_a_variable_of_its_own(cli: Cli, dns: DnsServer) -> None:
+    hook = "webhooks:\n  - url: https://example.com/hook\n    secret: whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0\n"
+    configured(cli, 1, "database: postgresql://ada:geheim@127.0.0.1:1/drip\n" + hook)
+    found = [check for check in checks(cli, dns, code=1)["secrets"] if check["status"] == "warning"]
+    told = [(check["message"].partition(" holds ")[2], check["cure"].split()[1]) for check in found]
+    assert told == [
+        ("a webhook's secret: git remembers it", "${DRIP_WEBHOOK_SECRET}"),
+        ("the database's password: git remembers it", "${PGPASSWORD}"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [("mail=reply 550 5.7.1 not yours", "check from"), ("banner=drop", "greeting"), ("rset=drop", "hung up")],

@@ -15,6 +15,7 @@ def doubtful(cli: Cli) -> Cli:
     cli("run", "--once")
     cli.sql("INSERT INTO worker (machine, pid, birth, started_at, lease_until) VALUES ('gone', 1, 'x', 0, 0)")
     cli.sql("UPDATE delivery SET state = 'sending', answer = NULL")
+    cli.sql("DELETE FROM event WHERE type IN ('sequence.step.sent', 'sequence.completed')")
     cli.sql(
         "UPDATE subscription SET owner = (SELECT MAX(id) FROM worker), last_step_id = NULL,"
         " base_at = NULL, next_step_id = (SELECT id FROM step WHERE key = 'hello'), next_send_at = started_at"
