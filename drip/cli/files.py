@@ -75,6 +75,7 @@ def check_command(invocation: Invocation, context: click.Context, as_json: bool)
       drip check
       drip check --json | jq '.problems[].message'
     """
+    from drip.cli.clipping import clipped_messages
     from drip.cli.output import write_json
     from drip.cli.problems import problem_object, show_problems
     from drip.errors import FilesInvalid, Severity
@@ -82,7 +83,7 @@ def check_command(invocation: Invocation, context: click.Context, as_json: bool)
     sequences = 0
     try:
         files = invocation.project.files()
-        problems, sequences = files.problems, len(files.paths)
+        problems, sequences = (*files.problems, *clipped_messages(invocation, files)), len(files.paths)
     except FilesInvalid as error:
         problems = error.problems
     if as_json:

@@ -44,6 +44,12 @@ def preview_messages(
     return [(one.key, compile_step(definition, one, invocation.settings).render(recipient, now)) for one in steps]
 
 
+def example_message(invocation: Invocation, definition: Definition, step: Step) -> Message:
+    """One step for an example of a person; raises RenderFailed where there are no examples of what it needs."""
+    recipient = _recipient(invocation, definition, None, {}, _PREVIEW)
+    return compile_step(definition, step, invocation.settings).render(recipient, invocation.now())
+
+
 def trial_message(
     invocation: Invocation, slug: str, step: str, to: str, person: str | None, variables: Mapping[str, Any]
 ) -> tuple[Message, str]:

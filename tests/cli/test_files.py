@@ -66,6 +66,24 @@ def test_warnings_alone_are_no_failure(empty: Cli) -> None:
     assert empty.json("check")["problems"][0]["severity"] == "warning"
 
 
+def test_what_gmail_would_clip_is_seen_with_the_layout_and_its_css_in_place(empty: Cli) -> None:
+    """Neither the layout nor the body is over 102 KB; 1,500 cells with a style each are."""
+    style = (
+        "<style>td { color: #123456; padding: 10px; font-family: Georgia, serif; border: 1px solid #dddddd }</style>"
+    )
+    empty.write(
+        "sequences/templates/layouts/wide.html", f"<html><head>{style}</head><body>{{{{ content }}}}</body></html>"
+    )
+    cells = "<tr><td>cell</td></tr>" * 1500
+    step = "steps:\n  - {{id: one, delay: 0, subject: S, html: '<p>Hi</p>{}'}}\n"
+    empty.write("sequences/long.yaml", "name: L\nlayout: wide\n" + step.format(f"<table>{cells}</table>"))
+    empty.write("sequences/short.yaml", "name: S\nlayout: wide\n" + step.format(""))
+    found = [one for one in empty.json("check")["problems"] if "more than 102" in one["message"]]
+    assert [(one["path"], one["where"], one["severity"]) for one in found] == [
+        ("sequences/long.yaml", "steps[0]", "warning")
+    ]
+
+
 def test_a_broken_drip_yaml_is_a_problem_like_any_other(empty: Cli) -> None:
     empty.write("drip.yaml", "from: nobody\n")
     assert empty.json("check", code=1)["problems"][0]["path"] == "drip.yaml"
