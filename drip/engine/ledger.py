@@ -21,7 +21,7 @@ from drip.engine.limits import Allowance, Room
 from drip.engine.onward import Onward
 from drip.engine.points import Point, reached
 from drip.engine.ports import Store
-from drip.engine.records import Claim, Event, EventType, Marked, Person, Sending
+from drip.engine.records import Accepted, Claim, Event, EventType, Marked, Person, Sending
 from drip.engine.suppress import suppress
 
 POISON_AFTER = 3
@@ -112,11 +112,11 @@ class Ledger:
         results = [Result(claim, defer, self._catalogue.get(claim.sequence_id).revision) for claim, defer in held]
         return going, room, self._record(results, now) if results else []
 
-    def mark(self, marked: Marked, now: datetime) -> bool:
-        """The fence and the last look at consent: False means that the dot must not be sent."""
+    def mark(self, marked: Sequence[Marked], now: datetime) -> list[bool]:
+        """The fence and the last look at consent, of each: False means that its dot must not be sent."""
         done = self._store.claims.mark(self._worker_id, marked, now)
         reached(Point.MARK_WRITTEN)
-        return done
+        return [one.claim.subscription_id in done for one in marked]
 
     def release(self, claims: Sequence[Claim], now: datetime) -> None:
         """Give back claims that nothing was done with."""
@@ -138,6 +138,7 @@ class Ledger:
         people = self._store.subscriptions.people(ids)
         handled = self._store.subscriptions.handled(ids)
         facts = []
+        accepted: list[tuple[_Case, Outcome]] = []
         for result in results:
             claim = result.claim
             stored = self._catalogue.get(claim.sequence_id)
@@ -151,12 +152,18 @@ class Ledger:
                 at=result.at or now,
                 message_id=result.message_id,
             )
+            if isinstance(result.outcome, Outcome) and result.outcome.kind is OutcomeKind.SENT:
+                accepted.append((case, result.outcome))
+                continue
+            facts += self._sent(accepted)
+            accepted = []
             if isinstance(result.outcome, Outcome):
                 facts.append(self._answered(case, result.outcome))
             elif result.revision == stored.revision:
                 facts.append(self._decided(case, result.outcome))
             else:
                 facts.append(self._fact(case, "released", "", "the sequence was edited"))
+        facts += self._sent(accepted)
         # Whatever was not moved on is given back: the person was paused, cancelled or edited meanwhile.
         self._store.claims.release(self._worker_id, [result.claim for result in results])
         return facts
@@ -190,8 +197,6 @@ class Ledger:
 
     def _answered(self, case: _Case, outcome: Outcome) -> Fact:
         match outcome.kind:
-            case OutcomeKind.SENT:
-                return self._sent(case, outcome)
             case OutcomeKind.UNKNOWN:
                 claim = case.claim
                 sending = Sending(claim.subscription_id, claim.step_id, claim.number, case.at, claim.attempts + 1)
@@ -213,18 +218,31 @@ class Ledger:
             case _:
                 return self._transport_down(case, outcome)
 
-    def _sent(self, case: _Case, outcome: Outcome) -> Fact:
-        claim = case.claim
-        settled = self._store.claims.settle(
-            *(claim.subscription_id, claim.step_id, claim.number, DeliveryState.SENT, case.at),
-            code=outcome.code,
-            answer=outcome.text or None,
-        )
-        completed = False
-        if settled:
-            self._event(EventType.STEP_SENT, case.person, claim.step_id, case.at, message_id=case.message_id)
-            completed = self._go_on(case, sent_at=case.at)
-        return self._fact(case, "sent", "", outcome.text, completed)
+    def _sent(self, accepted: Sequence[tuple[_Case, Outcome]]) -> list[Fact]:
+        """Those that came one after another and were accepted, as nearly all are: together."""
+        if not accepted:
+            return []
+        settled = self._store.claims.accept([_accepted(case, outcome) for case, outcome in accepted])
+        advances = {
+            case.person.id: self._onward.advance_from(
+                *(case.person, case.claim.step_id, case.claim.number),
+                handled=case.handled,
+                handled_at=case.at,
+                sent_at=case.at,
+                now=case.at,
+            )
+            for case, _ in accepted
+            if case.person.id in settled
+        }
+        moved = self._store.claims.advance(list(advances.values()))
+        facts = []
+        for case, outcome in accepted:
+            completed, person = False, case.person
+            if person.id in settled:
+                self._event(EventType.STEP_SENT, person, case.claim.step_id, case.at, message_id=case.message_id)
+                completed = self._onward.arrive(person, advances[person.id], moved=person.id in moved)
+            facts.append(self._fact(case, "sent", "", outcome.text, completed))
+        return facts
 
     def _skipped(self, case: _Case, reason: Reason) -> Fact:
         claim = case.claim
@@ -379,6 +397,12 @@ class Ledger:
         breaker: bool = False,
     ) -> Fact:
         return Fact(kind, case.claim, case.step, str(reason), text, completed, breaker)
+
+
+def _accepted(case: _Case, outcome: Outcome) -> Accepted:
+    claim = case.claim
+    place = (claim.subscription_id, claim.step_id, claim.number)
+    return Accepted(*place, case.at, outcome.code, outcome.text or None)
 
 
 def _left(result: Result) -> bool:

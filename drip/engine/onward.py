@@ -49,12 +49,34 @@ class Onward:
             handled: as `handled` gives it.
             sent_at: None when nothing was sent.
         """
+        advance = self.advance_from(
+            person, step_id, number, handled=handled, handled_at=handled_at, sent_at=sent_at, now=now
+        )
+        return self.arrive(person, advance, moved=bool(self._store.claims.advance([advance])))
+
+    def advance_from(
+        self,
+        person: Person,
+        step_id: int,
+        number: int,
+        *,
+        handled: Collection[str],
+        handled_at: datetime,
+        sent_at: datetime | None,
+        now: datetime,
+    ) -> Advance:
+        """Where `go_on` moves a person to; nothing is written."""
         key = self._stored(person).keys[step_id]
         next_id, due = self._upcoming(person, {*handled, key}, key, handled_at)
-        moved, completed = self._advance(person, step_id, number, step_id, handled_at, sent_at, next_id, due, now)
-        if not moved and sent_at is not None:
-            self._store.claims.note_sent(person.id, number, step_id, sent_at)
-        return completed
+        return self._advance(person, step_id, number, step_id, handled_at, sent_at, next_id, due, now)
+
+    def arrive(self, person: Person, advance: Advance, *, moved: bool) -> bool:
+        """What follows from an advance that was written, or that found them gone; whether that completes."""
+        if not moved and advance.sent_at is not None:
+            self._store.claims.note_sent(person.id, advance.claim, advance.step_id, advance.sent_at)
+        if moved and advance.completed:
+            self._store.events.append([Event(EventType.COMPLETED, advance.at, person.sequence_id, person.id)])
+        return moved and advance.completed
 
     def wait(self, person: Person, step_id: int, number: int, until: datetime, now: datetime) -> None:
         """Let a person wait at their step; when it was removed meanwhile, they go on to the next."""
@@ -75,7 +97,8 @@ class Onward:
         self._store.subscriptions.drop_deferred([person.id])
         next_id, due = self._upcoming(person, self.handled(person), self._last(person), person.base_at)
         base_at, last_id = person.base_at, person.last_step_id
-        return self._advance(person, step_id, number, last_id, base_at, None, next_id, due, now)[1]
+        advance = self._advance(person, step_id, number, last_id, base_at, None, next_id, due, now)
+        return self.arrive(person, advance, moved=bool(self._store.claims.advance([advance])))
 
     def doubt(self, sending: Sending, reason: Reason, now: datetime, *, jitter: float) -> bool:
         """A marked delivery whose fate is not known: hold it, or go on, as `on_unknown` says. Whether it completes.
@@ -136,27 +159,20 @@ class Onward:
         next_id: int | None,
         due: datetime | None,
         now: datetime,
-    ) -> tuple[bool, bool]:
-        """Whether the person was still there, and whether that completes the subscription."""
-        # A sequence whose steps were all removed holds its people.
-        completed = next_id is None and bool(self._stored(person).sequence.steps)
-        moved = self._store.claims.advance(
-            Advance(
-                subscription_id=person.id,
-                claim=number,
-                step_id=step_id,
-                last_step_id=last_step_id,
-                base_at=base_at,
-                sent_at=sent_at,
-                next_step_id=next_id,
-                next_send_at=due,
-                completed=completed,
-                at=now,
-            )
+    ) -> Advance:
+        return Advance(
+            subscription_id=person.id,
+            claim=number,
+            step_id=step_id,
+            last_step_id=last_step_id,
+            base_at=base_at,
+            sent_at=sent_at,
+            next_step_id=next_id,
+            next_send_at=due,
+            # A sequence whose steps were all removed holds its people.
+            completed=next_id is None and bool(self._stored(person).sequence.steps),
+            at=now,
         )
-        if moved and completed:
-            self._store.events.append([Event(EventType.COMPLETED, now, person.sequence_id, person.id)])
-        return moved, moved and completed
 
     def _upcoming(
         self, person: Person, handled: Collection[str], last: str | None, previous: datetime | None

@@ -296,6 +296,18 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """A server took a marked message."""
+
+    subscription_id: int
+    step_id: int
+    claim: int
+    at: datetime
+    code: int | None
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Advance:
     """A person moves on from a step: it was handled, or it was removed."""
 

@@ -117,7 +117,7 @@ class Rehearsal:
         return happened
 
     def _mark(self, marked: Marked) -> bool:
-        return self._ledger.mark(marked, self.now)
+        return self._ledger.mark([marked], self.now)[0]
 
     def _happening(self, fact: Fact) -> Happening:
         until = None

@@ -99,7 +99,7 @@ class Writer:
             results: recorded in the same transaction, and before.
         """
         reached(Point.MARK)
-        return self._submit(lambda: [self._ledger.mark(one, self._clock()) for one in marked], results)
+        return self._submit(lambda: self._ledger.mark(marked, self._clock()), results)
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give back claims that nothing was done with, and wait for the commit."""

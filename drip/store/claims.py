@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from drip.core.delivery import DeliveryState, Reason
 from drip.core.moments import from_milliseconds, to_milliseconds
-from drip.engine.records import Advance, Claim, Marked, Sending, Worker
+from drip.engine.records import Accepted, Advance, Claim, Marked, Sending, Worker
 from drip.store.database import Database
 from drip.store.glance import DUE_SEQUENCES, WORKERS
 from drip.store.rows import load, marks, ms
@@ -35,10 +36,12 @@ CLAIMED = """
 # The fence, and the last look at consent: nothing is marked but what is still this owner's, this claim's, unchanged,
 # active, and not suppressed. The unique key on (subscription, step) refuses a step that was handled already.
 MARK = """
+    WITH v (id, claim, step_id, due, attempts, revision, content_hash) AS (VALUES {values})
     INSERT INTO delivery (subscription_id, step_id, state, attempts, claim, at, revision, content_hash)
-    SELECT s.id, s.next_step_id, 'sending', ?, s.claim, ?, ?, ?
-    FROM subscription s JOIN sequence q ON q.id = s.sequence_id JOIN contact c ON c.id = s.contact_id
-    WHERE s.id = ? AND s.owner = ? AND s.claim = ? AND s.next_step_id = ? AND s.next_send_at = ?
+    SELECT s.id, s.next_step_id, 'sending', v.attempts, s.claim, ?, v.revision, v.content_hash
+    FROM v {join} subscription s ON s.id = v.id
+    JOIN sequence q ON q.id = s.sequence_id JOIN contact c ON c.id = s.contact_id
+    WHERE s.owner = ? AND s.claim = v.claim AND s.next_step_id = v.step_id AND s.next_send_at = v.due
         AND s.status = 'active' AND q.status = 'active'
         AND NOT EXISTS (SELECT 1 FROM suppression x WHERE x.email_key = c.email_key)
     {holding}
@@ -46,13 +49,18 @@ MARK = """
         claim = excluded.claim, at = excluded.at, revision = excluded.revision, content_hash = excluded.content_hash,
         reason = NULL, code = NULL, answer = NULL
     WHERE delivery.state = 'deferred'
+    RETURNING subscription_id
 """
 
 # An answer may come late: after a sweep, and after somebody decided that the message was not sent.
 SETTLE = """
-    UPDATE delivery SET state = ?, reason = ?, at = ?, code = ?, answer = ?, attempts = COALESCE(?, attempts)
-    WHERE subscription_id = ? AND step_id = ? AND claim = ?
-        AND (state IN ('sending', 'unknown') OR (state = 'deferred' AND reason = 'not_sent'))
+    WITH v (subscription_id, step_id, claim, state, reason, at, code, answer, attempts) AS (VALUES {values})
+    UPDATE delivery SET state = v.state, reason = v.reason, at = v.at, code = CAST(v.code AS BIGINT),
+        answer = v.answer, attempts = COALESCE(CAST(v.attempts AS BIGINT), delivery.attempts)
+    FROM v WHERE delivery.subscription_id = v.subscription_id AND delivery.step_id = v.step_id
+        AND delivery.claim = v.claim AND (delivery.state IN ('sending', 'unknown')
+            OR (delivery.state = 'deferred' AND delivery.reason = 'not_sent'))
+    RETURNING delivery.subscription_id
 """
 
 # For what never was marked: refused before the dot, skipped, failed to render.
@@ -67,11 +75,20 @@ PUT = """
 """
 
 ADVANCE = """
-    UPDATE subscription SET last_step_id = ?, base_at = ?, last_sent_at = COALESCE(?, last_sent_at),
-        next_step_id = ?, next_send_at = ?, downs = 0, owner = NULL,
-        status = CASE WHEN ? THEN 'completed' ELSE status END, completed_at = ?, updated_at = ?
-    WHERE id = ? AND claim = ? AND next_step_id = ? AND status IN ('active', 'paused')
+    WITH v (id, claim, step_id, last_step_id, base_at, sent_at, next_step_id, next_send_at, completed, completed_at, at)
+        AS (VALUES {values})
+    UPDATE subscription SET last_step_id = CAST(v.last_step_id AS BIGINT), base_at = CAST(v.base_at AS BIGINT),
+        last_sent_at = COALESCE(CAST(v.sent_at AS BIGINT), subscription.last_sent_at),
+        next_step_id = CAST(v.next_step_id AS BIGINT), next_send_at = CAST(v.next_send_at AS BIGINT),
+        downs = 0, owner = NULL, status = CASE WHEN v.completed THEN 'completed' ELSE subscription.status END,
+        completed_at = CAST(v.completed_at AS BIGINT), updated_at = v.at
+    FROM v WHERE subscription.id = v.id AND subscription.claim = v.claim AND subscription.next_step_id = v.step_id
+        AND subscription.status IN ('active', 'paused')
+    RETURNING subscription.id
 """
+
+GROUP = 100
+"""Rows of one statement: what runs as one is done while other threads go on."""
 
 
 class Claims:
@@ -79,7 +96,7 @@ class Claims:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._mark = MARK.format(holding=database.holding)
+        self._mark = partial(MARK.format, holding=database.holding, join=database.ordered_join)
 
     def register(self, machine: str, pid: int, birth: str, now: datetime, lease_until: datetime) -> int:
         """A new worker's id; what ended before is forgotten but for the last."""
@@ -193,16 +210,19 @@ class Claims:
         firsts = [first for _, first in self._database.rows(DUE_SEQUENCES) if first is not None]
         return from_milliseconds(min(firsts)) if firsts else None
 
-    def mark(self, worker_id: int, marked: Marked, now: datetime) -> bool:
-        """Make the delivery `sending`; False when the claim is lost, changed, or the person may not be mailed."""
-        claim = marked.claim
-        return bool(
-            self._database.run(
-                self._mark,
-                *(claim.attempts + 1, ms(now), marked.revision, marked.content_hash),
-                *(claim.subscription_id, worker_id, claim.number, claim.step_id, ms(claim.due_at)),
+    def mark(self, worker_id: int, marked: Sequence[Marked], now: datetime) -> set[int]:
+        """Make the deliveries `sending`; the subscriptions of which that was done.
+
+        Not those whose claim is lost or changed, or who may not be mailed.
+        """
+        rows = [
+            (
+                *(one.claim.subscription_id, one.claim.number, one.claim.step_id, ms(one.claim.due_at)),
+                *(one.claim.attempts + 1, one.revision, one.content_hash),
             )
-        )
+            for one in marked
+        ]
+        return self._grouped(self._mark, rows, ms(now), worker_id)
 
     def settle(
         self,
@@ -222,13 +242,18 @@ class Claims:
         Args:
             attempts: None leaves the number that the mark wrote.
         """
-        return bool(
-            self._database.run(
-                SETTLE,
-                *(state.value, reason, ms(now), code, answer, attempts),
-                *(subscription_id, step_id, claim),
-            )
-        )
+        why = None if reason is None else reason.value
+        row = (subscription_id, step_id, claim, state.value, why, ms(now), code, answer, attempts)
+        return bool(self._grouped(SETTLE.format, [row]))
+
+    def accept(self, accepted: Sequence[Accepted]) -> set[int]:
+        """Record that marked deliveries were accepted: `settle` for many; the subscriptions of which that was done."""
+        sent = DeliveryState.SENT.value
+        rows = [
+            (one.subscription_id, one.step_id, one.claim, sent, None, ms(one.at), one.code, one.answer, None)
+            for one in accepted
+        ]
+        return self._grouped(SETTLE.format, rows)
 
     def put(
         self,
@@ -251,17 +276,17 @@ class Claims:
             )
         )
 
-    def advance(self, advance: Advance) -> bool:
-        """Move a person on; False when they are no longer at that step."""
-        return bool(
-            self._database.run(
-                ADVANCE,
-                *(advance.last_step_id, ms(advance.base_at), ms(advance.sent_at)),
-                *(advance.next_step_id, ms(advance.next_send_at), advance.completed),
-                *(ms(advance.at) if advance.completed else None, ms(advance.at)),
-                *(advance.subscription_id, advance.claim, advance.step_id),
+    def advance(self, advances: Sequence[Advance]) -> set[int]:
+        """Move people on; the subscriptions of which that was done, not those that are no longer at that step."""
+        rows = [
+            (
+                *(one.subscription_id, one.claim, one.step_id, one.last_step_id, ms(one.base_at), ms(one.sent_at)),
+                *(one.next_step_id, ms(one.next_send_at), one.completed),
+                *(ms(one.at) if one.completed else None, ms(one.at)),
             )
-        )
+            for one in advances
+        ]
+        return self._grouped(ADVANCE.format, rows)
 
     def note_sent(self, subscription_id: int, claim: int, step_id: int, sent_at: datetime) -> None:
         """Remember the message that was on its way when its subscription was cancelled."""
@@ -293,10 +318,13 @@ class Claims:
 
     def release(self, worker_id: int, claims: Iterable[Claim]) -> None:
         """Give claims back as they were."""
-        self._database.run_many(
-            "UPDATE subscription SET owner = NULL WHERE id = ? AND owner = ?",
-            [(claim.subscription_id, worker_id) for claim in claims],
-        )
+        ids = [claim.subscription_id for claim in claims]
+        for start in range(0, len(ids), GROUP):
+            part = ids[start : start + GROUP]
+            self._database.run(
+                f"UPDATE subscription SET owner = NULL WHERE id IN ({marks(len(part))}) AND owner = ?",
+                *(*part, worker_id),
+            )
 
     def restore_time(self, subscription_id: int, step_id: int, claim: int, due_at: datetime) -> None:
         """Let a person who was held for a decision be due as they were when they were claimed."""
@@ -361,6 +389,21 @@ class Claims:
             *(ms(since) or 0, count),
         )
         return [(row_id, subscription_id, bool(hard)) for row_id, subscription_id, hard in rows]
+
+    def _grouped(self, sql: Callable[..., str], rows: Sequence[tuple[Any, ...]], *rest: Any) -> set[int]:
+        """Execute a statement over rows of values; the ids it returns.
+
+        Args:
+            sql: gives the statement for its `values`.
+            rest: the parameters behind those of the rows.
+        """
+        found: set[int] = set()
+        for start in range(0, len(rows), GROUP):
+            part = rows[start : start + GROUP]
+            values = ", ".join([f"({marks(len(part[0]))})"] * len(part))
+            params = [value for row in part for value in row]
+            found.update(row_id for (row_id,) in self._database.rows(sql(values=values), *params, *rest))
+        return found
 
     def _claims(self, ids: Sequence[int]) -> list[Claim]:
         found: list[Claim] = []

@@ -72,7 +72,7 @@ def test_what_a_dead_worker_had_reserved_comes_back(tmp_path: Path) -> None:
         dead = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.now)  # its lease has run out
         ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), dead, Random(7))
         claims, _, _ = ledger.claim(lab.now, 3)
-        assert ledger.mark(Marked(claims[0], 1, b"x"), lab.now)
+        assert ledger.mark([Marked(claims[0], 1, b"x")], lab.now) == [True]
         # one of the three may have left: two are given back
         assert lab.tick().counts["sent"] == 2
 

@@ -99,7 +99,7 @@ class OptOuts(RuleBasedStateMachine):
             decision = judge(self.lab.catalogue.get(claim.sequence_id), claim, self.lab.settings, self.lab.now)
             if isinstance(decision, Send):
                 with self.lab.store.transaction():
-                    marked = self.lab.ledger.mark(Marked(claim, revision, b""), self.lab.now)
+                    (marked,) = self.lab.ledger.mark([Marked(claim, revision, b"")], self.lab.now)
                 if marked and claim.email.lower() in self.out:
                     self.sent_after.append(claim.email)
                 if marked:

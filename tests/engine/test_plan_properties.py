@@ -94,7 +94,7 @@ class OneThread(Lab):
                 decision = Outcome(self.random.choice(ANSWERS), 450, None, "answer")
                 if decision.kind is not OutcomeKind.LOST:
                     with self.store.transaction():
-                        marked = self.ledger.mark(Marked(claim, stored.revision, b""), self.now)
+                        (marked,) = self.ledger.mark([Marked(claim, stored.revision, b"")], self.now)
                     if self.random.random() < 0.1:
                         continue
             results.append(Result(claim, decision, stored.revision, marked))

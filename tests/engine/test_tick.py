@@ -340,7 +340,7 @@ def test_a_dead_workers_claims_come_back_and_what_it_marked_is_unknown(lab: Lab)
     lab.subscribe("bob@example.com")
     dead = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.now)  # its lease has run out
     claims = lab.store.claims.claim(dead, lab.now, 10)
-    assert lab.store.claims.mark(dead, Marked(claims[0], 1, b"x"), lab.now)
+    assert lab.store.claims.mark(dead, [Marked(claims[0], 1, b"x")], lab.now)
     report = lab.tick()
     assert report.swept == 1
     assert [unknown.email for unknown in lab.store.deliveries.unknown()] == ["ada@example.com"]

@@ -140,9 +140,9 @@ def test_nothing_is_marked_but_what_is_as_it_was_claimed(lab: Lab, case: str) ->
         (claim,) = lab.store.claims.claim(worker, START, 5)
     if change:
         lab.store.database.run(change)
-    assert lab.store.claims.mark(worker, Marked(claim, 1, b"x" * 16), START) is marked
+    assert bool(lab.store.claims.mark(worker, [Marked(claim, 1, b"x" * 16)], START)) is marked
     # never twice
-    assert not lab.store.claims.mark(worker, Marked(claim, 1, b"x" * 16), START)
+    assert not lab.store.claims.mark(worker, [Marked(claim, 1, b"x" * 16)], START)
 
 
 REFUSED = [
@@ -222,7 +222,7 @@ def test_a_delivery_is_settled_by_the_claim_that_marked_it(lab: Lab) -> None:
     worker = lab.store.claims.register("here", 1, "1", START, START)
     with lab.store.transaction():
         (claim,) = lab.store.claims.claim(worker, START, 5)
-    lab.store.claims.mark(worker, Marked(claim, 1, b"x" * 16), START)
+    lab.store.claims.mark(worker, [Marked(claim, 1, b"x" * 16)], START)
     settle = lab.store.claims.settle
     assert not settle(1, 1, claim.number + 1, DeliveryState.SENT, START)
     assert settle(1, 1, claim.number, DeliveryState.SENT, START)

@@ -79,7 +79,7 @@ def mark(url: str, worker: int, claim: Claim) -> bool:
     """Mark on a connection of its own, as another worker would."""
     store = Store(open_url(url))
     with store.connected(), store.transaction(alone=False):
-        return store.claims.mark(worker, Marked(claim, 1, b"hash"), START)
+        return bool(store.claims.mark(worker, [Marked(claim, 1, b"hash")], START))
 
 
 def test_eight_workers_claim_everybody_once_and_none_waits_for_another(lab: Lab, url: str) -> None:
@@ -160,7 +160,7 @@ def test_an_opt_out_waits_for_a_mark_that_is_being_committed(lab: Lab, url: str)
     other = Store(open_url(url))
     with ThreadPoolExecutor(1) as pool, other.connected():
         with other.transaction(alone=False):
-            assert other.claims.mark(worker, Marked(claim, 1, b"hash"), START)
+            assert other.claims.mark(worker, [Marked(claim, 1, b"hash")], START)
 
             def opt_out() -> None:
                 with lab.store.connected():
