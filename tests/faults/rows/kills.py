@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from drip.core.delivery import DeliveryState, Outcome, Reason
 from drip.engine.ledger import Ledger
 from drip.engine.onward import Onward
 from drip.engine.ports import Envelope
-from drip.engine.records import Marked, Sending
+from drip.engine.records import Accepted, Marked, Sending
 from drip.store.claims import Claims
 from drip.transport.conversation import Ask, Conversation, Talk
 from tests.faults.registry import Case, Control, Figures, Row, too_many
@@ -71,21 +71,21 @@ def unknown_are_had(figures: Figures) -> Iterable[str]:
 def send_then_record() -> Iterator[None]:
     """Nothing is written before the final dot."""
 
-    def mark(self: Ledger, marked: Marked, now: datetime) -> bool:
-        return True
+    def mark(self: Ledger, marked: Sequence[Marked], now: datetime) -> list[bool]:
+        return [True] * len(marked)
 
-    def settle(
-        self: Claims, subscription_id: int, step_id: int, claim: int, state: DeliveryState, now: datetime, **rest: Any
-    ) -> bool:
-        return bool(
-            self._database.run(
-                "INSERT INTO delivery (subscription_id, step_id, state, at, reason) VALUES (?, ?, ?, 0, 'naive')"
+    def accept(self: Claims, accepted: Sequence[Accepted]) -> set[int]:
+        return {
+            one.subscription_id
+            for one in accepted
+            if self._database.run(
+                "INSERT INTO delivery (subscription_id, step_id, state, at, reason) VALUES (?, ?, 'sent', 0, 'naive')"
                 " ON CONFLICT (subscription_id, step_id) DO NOTHING",
-                *(subscription_id, step_id, state.value),
+                *(one.subscription_id, one.step_id),
             )
-        )
+        }
 
-    with patch.object(Ledger, "mark", mark), patch.object(Claims, "settle", settle):
+    with patch.object(Ledger, "mark", mark), patch.object(Claims, "accept", accept):
         yield
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from unittest.mock import patch
@@ -105,10 +105,12 @@ UNFENCED = """
 def no_fence() -> Iterator[None]:
     """The mark looks neither at the owner nor at the claim, nor at what became of the delivery meanwhile."""
 
-    def mark(self: Claims, worker_id: int, marked: Marked, now: datetime) -> bool:
-        claim = marked.claim
-        values = (claim.step_id, claim.attempts + 1, claim.number, to_milliseconds(now), marked.revision)
-        return bool(self._database.run(UNFENCED, *values, marked.content_hash, claim.subscription_id))
+    def mark(self: Claims, worker_id: int, marked: Sequence[Marked], now: datetime) -> set[int]:
+        for one in marked:
+            claim = one.claim
+            values = (claim.step_id, claim.attempts + 1, claim.number, to_milliseconds(now), one.revision)
+            self._database.run(UNFENCED, *values, one.content_hash, claim.subscription_id)
+        return {one.claim.subscription_id for one in marked}
 
     with patch.object(Claims, "mark", mark):
         yield
