@@ -46,8 +46,9 @@ _EMPTY = """
 def server() -> PostgresServer:
     """This process's server."""
     started = PostgresServer()
-    with Store(open_url(started.make(_TEMPLATE))).opened():
-        pass
+    template = Store(open_url(started.make(_TEMPLATE)))
+    with template.opened():
+        template.database.run("DELETE FROM meta")  # each database has an id and a secret of its own
     return started
 
 

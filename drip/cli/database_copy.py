@@ -33,7 +33,6 @@ def copy_database(invocation: Invocation, source: str, target: str) -> tuple[dic
     # Both write alone: nothing is claimed, sent or subscribed on either side meanwhile.
     with origin.opened(), copy.opened(), origin.transaction():
         _require_rest(origin)
-        origin.identity()  # made before it is copied: by it a file that was moved away from is known to be behind
         with progress("copying", sum(count_rows(origin.database).values())) as bar:
             copied = copy_rows(origin.database, copy.database, bar.advance)
     return copied, copy.database.place

@@ -72,7 +72,11 @@ class Store:
         """
         open_patiently(self.database)
         try:
-            yield ensure_schema(self.database)
+            backup = ensure_schema(self.database)
+            # Before anybody can make a copy: one that is put back is known by its id, and its links are the same.
+            self.identity()
+            self.secret()
+            yield backup
         finally:
             self.database.close()
 

@@ -130,6 +130,18 @@ def test_the_loop_waits_for_a_database_that_can_not_be_asked_for_its_mark(
     assert [report.counts["sent"] for report in reports] == [1, 0, 0]
 
 
+def test_a_backup_from_before_the_first_run_is_known_as_well(lab: MarkedLab) -> None:
+    lab.apply(a_sequence(*STEPS))
+    lab.subscribe("ada@example.com")
+    lab.back_up()
+    secret = lab.store.secret()
+    lab.tick()
+    lab.restore()
+    with pytest.raises(DatabaseRestored, match="gone back in time"):
+        lab.tick()
+    assert lab.store.secret() == secret
+
+
 def test_what_was_due_in_the_gap_is_held_step_by_step_and_nothing_is_sent_twice(lab: MarkedLab) -> None:
     lose_two_days(lab)
     assert lab.accept(hold=True) == 3

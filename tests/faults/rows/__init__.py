@@ -18,6 +18,7 @@ from tests.faults.rows import (
     messages,
     overlap,
     points,
+    restored,
     starts,
     stops,
     templates,
@@ -27,6 +28,7 @@ from tests.faults.rows import (
 MODULES = (
     kills,
     points,
+    restored,
     starts,
     overlap,
     connections,
