@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from drip.cli.invocation import Invocation, pass_invocation
+
+if TYPE_CHECKING:
+    from drip.engine.apply import Origin
 
 
 @click.command("dashboard")
@@ -34,14 +39,19 @@ def dashboard_command(invocation: Invocation, run: bool) -> None:
     gc.disable()
     # A key waits for the interpreter's lock at most so long while other threads compute.
     sys.setswitchinterval(0.001)
-    from drip.cli.git import origin_of
     from drip.tui.app import Dashboard
 
     settings = invocation.settings
+
+    def origin() -> Origin:
+        from drip.cli.git import origin_of
+
+        return origin_of(settings.folder, [settings.path, settings.sequences])
+
     app = Dashboard(
         invocation.project,
         clock=invocation.now,
-        origin=lambda: origin_of(settings.folder, [settings.path, settings.sequences]),
+        origin=origin,
         run=run,
     )
     app.run()

@@ -21,8 +21,8 @@ BUSY_TIMEOUT = 30
 """Seconds that a writer waits for another."""
 _TOGETHER = 100
 """Rows inserted by one statement."""
-_STEPS_BETWEEN_LOOKS = 50_000
-"""Of SQLite's virtual machine: about a millisecond."""
+_STEPS_BETWEEN_LOOKS = 500_000
+"""Of SQLite's virtual machine: about ten milliseconds. Each look takes the interpreter's lock."""
 
 _WORDS = {
     "SQLITE_BUSY": ("another program holds the database", "try again; the lock is waited for 30 seconds"),

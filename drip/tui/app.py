@@ -183,6 +183,12 @@ class Dashboard(Host):
             gc.set_threshold(1000, 20, 500)
             gc.enable()
 
+    @property
+    def _background_screens(self) -> list[Screen[Any]]:
+        # Textual takes the screen below for visible even where the one above hides it: its numbers would be drawn
+        # for nobody, and each time all of the one above with them.
+        return super()._background_screens if self.screen.styles.background.a < 1 else []
+
     def _trouble(self, words: str) -> None:
         """Called by the worker's thread."""
         self.call_from_thread(self.notify, clean(words), severity="warning", markup=False, timeout=10)

@@ -67,11 +67,6 @@ class FilesScreen(Place):
         table.border_title, plan.border_title = "files", "what apply would do"
         yield Horizontal(table, plan, id="files-and-plan")
 
-    def tick(self) -> None:
-        """Read again when a file has changed, and now and then what people do to the plan."""
-        if self.is_current:
-            self.look()
-
     def load(self) -> None:
         """Look whether the files have changed; the plan is made anew also where people have moved."""
         self.work("stamp", lambda: stamp_of(self.desk.project.settings), self._take_stamp)

@@ -109,8 +109,8 @@ class Place(Screen[None]):
         """Ask for the content."""
 
     def tick(self) -> None:
-        """Time has passed: ask again what is cheap, if anybody looks."""
-        if self.is_current:
+        """Time has passed: ask again what is cheap, if anybody looks. Under a dialog it waits."""
+        if self.app.screen is self:
             self.look()
 
     def ask(

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any
 
+from rich.style import Style
 from rich.text import Text
+from textual.cache import LRUCache
 from textual.geometry import Size
 from textual.reactive import var
 from textual.scroll_view import ScrollView
@@ -35,6 +37,8 @@ class LiveLog(ScrollView, can_focus=True):
         self._kept: deque[LogEntry] = deque(maxlen=KEPT)
         self._following = True
         """Whether the end is what is looked at."""
+        self._drawn: LRUCache[tuple[int, int, Style], Strip] = LRUCache(KEPT)
+        """Lines by event, width and style: each is drawn once, however often the screen is."""
 
     def watch_news(self, news: tuple[LogEntry, ...]) -> None:
         """Take it in."""
@@ -67,9 +71,14 @@ class LiveLog(ScrollView, can_focus=True):
         at, width = self.scroll_offset.y + y, self.scrollable_content_region.width
         if at >= len(self._kept):
             return Strip.blank(width, self.rich_style)
-        text = log_line(self._kept[at], self._zone, width)
-        strip = Strip(text.render(self.app.console), text.cell_len)
-        return strip.adjust_cell_length(width).apply_style(self.rich_style)
+        entry, style = self._kept[at], self.rich_style
+        key = (entry.number, width, style)
+        if key not in self._drawn:
+            text = log_line(entry, self._zone, width)
+            self._drawn[key] = (
+                Strip(text.render(self.app.console), text.cell_len).adjust_cell_length(width).apply_style(style)
+            )
+        return self._drawn[key]
 
 
 def log_line(entry: LogEntry, zone: tzinfo, width: int) -> Text:
