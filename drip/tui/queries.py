@@ -86,6 +86,8 @@ class Funnel:
     left: Mapping[int, int]
     """Cancelled after each step; 0 is before the first."""
     counts: SequenceCounts | None
+    counted: bool = True
+    """Whether the numbers are known yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +222,18 @@ class Desk:
 
         return find_sequence(store, slug)
 
-    def funnel(self, store: Store, slug: str) -> Funnel:
-        """A sequence and its steps."""
+    def funnel(self, store: Store, slug: str, *, count: bool = True) -> Funnel:
+        """A sequence and its steps.
+
+        Args:
+            count: count their people and deliveries, which is a pass over an index of all.
+
+        Raises:
+            NotFound: it is gone.
+        """
         stored = self.stored(store, slug)
+        if not count:
+            return Funnel(stored, {}, {}, None, counted=False)
         left = Board(store.database).left(stored.id)
         return Funnel(stored, store.overview.steps(stored.id), left, store.overview.counts().get(stored.id))
 

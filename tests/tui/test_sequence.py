@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import pytest
 from textual import events
 from textual.widgets import Input
 
+from drip.store.store import Store
+from drip.tui.messages import MorePeopleWanted
+from drip.tui.queries import Desk, Funnel
+from drip.tui.screens.place import Place
 from drip.tui.screens.sequence import PAGE, SequenceScreen
 from drip.tui.widgets.people import PeopleTable
 from tests.tui.room import Driver, Room
@@ -240,3 +246,53 @@ async def test_what_is_typed_right_after_the_slash_is_searched_for(room: Room) -
         await driver.settle()
         assert driver.app.screen.query_one("#search", Input).value == "a/b"
         assert shown(driver) == ["ada@example.com"]
+
+
+async def test_steps_are_there_before_anything_is_counted(lively: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted, ask = Event(), Desk.funnel
+
+    def slow(desk: Desk, store: Store, slug: str, *, count: bool = True) -> Funnel:
+        assert not count or counted.wait(30)
+        return ask(desk, store, slug, count=count)
+
+    monkeypatch.setattr(Desk, "funnel", slow)
+    async with lively.dashboard() as driver:
+        await driver.pilot.press("enter")
+        try:
+            while not ("Subject: Hello Grace" in driver.text and "kate@example.com" in driver.text):
+                await driver.pilot.pause(0.05)
+            assert "…        …" in driver.text
+        finally:
+            counted.set()
+        await driver.settle()
+        assert "…        …" not in driver.text
+
+
+async def test_reading_again_while_a_page_is_on_its_way_loses_no_page(room: Room) -> None:
+    crowd(room, 3 * PAGE + 10)
+    async with room.dashboard() as driver:
+        await driver.press("enter", "tab", "tab", "G")
+        screen = driver.app.screen
+        assert isinstance(screen, SequenceScreen)
+        assert len(screen.faces) == 2 * PAGE
+        screen._read_more(MorePeopleWanted())
+        screen.look_anew()
+        await driver.settle()
+        await driver.press("G", "G")
+        assert len({face.id for face in screen.faces}) == len(screen.faces) == 3 * PAGE + 10
+
+
+async def test_what_lies_under_a_sequence_or_a_dialog_asks_nothing(lively: Room) -> None:
+    async with lively.dashboard() as driver:
+        home = driver.app.screen
+        await driver.press("enter")
+        sequence = driver.app.screen
+        assert isinstance(home, Place)
+        assert isinstance(sequence, Place)
+        home.tick()
+        assert not list(driver.app.workers)
+        assert not home.is_current
+        await driver.press("s")
+        sequence.tick()
+        assert not list(driver.app.workers)
+        assert sequence.is_current  # it is seen behind the dialog

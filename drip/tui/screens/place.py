@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from drip.store.store import Store
 
 T = TypeVar("T")
-REST = 4
+REST = 9
 """A question is not asked again before so many times its own duration have passed."""
 
 

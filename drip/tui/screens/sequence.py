@@ -93,6 +93,9 @@ class SequenceScreen(Place):
 
     def load(self) -> None:
         """Ask for the funnel, and for the people that are shown."""
+        if self.funnel is None:
+            self.ask("funnel", self._steps, self._take_steps)
+            return
         self.ask("funnel", self._funnel, self._take_funnel, gently=True)
         if not self.text:
             self._ask_people(gently=True)
@@ -106,13 +109,22 @@ class SequenceScreen(Place):
     def _funnel(self, store: Store) -> tuple[Funnel, datetime]:
         return self.desk.funnel(store, self.slug), self.desk.clock()
 
+    def _steps(self, store: Store) -> tuple[Funnel, datetime]:
+        return self.desk.funnel(store, self.slug, count=False), self.desk.clock()
+
+    def _take_steps(self, answer: tuple[Funnel, datetime]) -> None:
+        """The first time, steps and people come before numbers."""
+        self._take_funnel(answer)
+        self._ask_people()
+        self.set_focus(self.focused or self.query_one(FunnelTable))
+        self.ask("funnel", self._funnel, self._take_funnel)
+
     def _take_funnel(self, answer: tuple[Funnel, datetime]) -> None:
-        first = self.funnel is None
+        known = self.funnel is not None and self.funnel.counted
         self.funnel, self.now = answer
         self._show_title()
-        if first:
-            self._ask_people()
-            self.set_focus(self.focused or self.query_one(FunnelTable))
+        if not known and self.funnel.counted and self.faces and not self.text:
+            self._say_found()
 
     def _show_title(self) -> None:
         assert self.funnel is not None
@@ -169,9 +181,14 @@ class SequenceScreen(Place):
         if self.text:
             self._look(self.text, beyond)
             return
-        self._more = None
         oldest_first = self.oldest_first
-        self.ask("people", lambda store: self.desk.people(store, wanted, beyond, oldest_first), self._take_more)
+
+        def take(faces: list[Face]) -> None:
+            # Meanwhile another filter may have been chosen, or the same page may have come twice.
+            if (wanted, oldest_first, beyond) == (self._wanted, self.oldest_first, self._more):
+                self._take_more(faces)
+
+        self.ask("more", lambda store: self.desk.people(store, wanted, beyond, oldest_first), take)
 
     def _take_more(self, faces: list[Face]) -> None:
         self._more = faces[-1].id if len(faces) == PAGE else None

@@ -78,6 +78,8 @@ class FunnelTable(Table):
 
     def _numbers(self, step: Step, counts: StepCounts) -> list[Text]:
         assert self.funnel is not None
+        if not self.funnel.counted:
+            return [Text("…", "dim", justify="right")] * 5
         left = self.funnel.left.get(self.funnel.stored.ids[step.key], 0)
         unknown = f" ?{counts.unknown}" if counts.unknown else ""
         return [
