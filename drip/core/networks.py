@@ -6,6 +6,7 @@ Sources: the special-purpose registries of IANA (https://www.iana.org/assignment
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 _INNER_4 = tuple(
@@ -48,6 +49,9 @@ _INNER_6 = tuple(
 )
 
 
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+
+
 def is_public(address: str) -> bool:
     """Whether an address, as a resolver gives it, may be posted to by somebody who is not trusted.
 
@@ -73,9 +77,13 @@ def _is_public_6(address: IPv6Address) -> bool:
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is written as an address, not as a name."""
+    """Whether a host is written as an address, not as a name.
+
+    Resolvers read `127.1`, `0x7f000001` and `2130706433` as one too: a host that ends in a number (WHATWG URL, "ends in
+    a number").
+    """
     try:
         ip_address(host.strip("[]"))
     except ValueError:
-        return False
+        return _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]) is not None
     return True

@@ -204,7 +204,13 @@ class TestKeys:
         site.call("DELETE", f"{path}/webhook", status=204)
         assert site.call("GET", f"{path}/webhook", status=200) == nothing
 
-    @pytest.mark.parametrize("url", ["http://app.example.com/", "https://127.0.0.1/", "https://localhost/", "ftp://x"])
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *("http://app.example.com/", "https://127.0.0.1/", "https://localhost/", "ftp://x", "https://127.1/"),
+            *("https://2130706433/", "https://0177.0.0.1/", "https://0x7f000001/", "https://0/", "https://127.1./"),
+        ],
+    )
     def test_a_url_that_is_not_public_is_refused(self, site: Site, url: str) -> None:
         error = site.error("PATCH", f"/v1/client/keys/{site.key_id}", {"webhook_url": url})
         assert (error["code"], error["param"]) == ("invalid_field", "webhook_url")
