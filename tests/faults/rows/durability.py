@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,10 +29,9 @@ from drip.store.driverless import peewee
 from tests.databases import name_of, server
 from tests.faults.processes import Child, fork
 from tests.faults.registry import Case, Control, Figures, Row
-from tests.faults.trial import Trial, a_trial, run_drip
+from tests.faults.trial import Trial, a_trial, one_pass, run_drip
 
 DUE = 24
-ROOT = Path(__file__).parents[3]
 
 # Every file of a folder as it was when it was last synced, beside it: what a disk may have after the power failed.
 SHIM = r"""
@@ -97,6 +98,40 @@ def _shim() -> Path:
 
 def power_trial(case: Case) -> Figures:
     """The machine stops at a random moment: what was synced is there, and what was not may be."""
+    watched = _watched()
+    watched.send((case, _SYNCHRONOUS))
+    found = watched.recv()
+    if isinstance(found, Exception):
+        raise found
+    assert isinstance(found, Figures)
+    return found
+
+
+@cache
+def _watched() -> Connection:
+    """Leads to a process whose forks have the shim before libc; it ends with this one."""
+    ours, theirs = multiprocessing.Pipe()
+    context = multiprocessing.get_context("spawn")
+    with patch.dict(os.environ, LD_PRELOAD=str(_shim())):
+        context.Process(target=_serve, args=(theirs,), daemon=True).start()
+    theirs.close()
+    return ours
+
+
+def _serve(connection: Connection) -> None:
+    while True:
+        try:
+            case, level = connection.recv()
+        except EOFError:
+            return
+        try:
+            with patch(f"{__name__}._SYNCHRONOUS", level):
+                connection.send(_power_trial(case))
+        except Exception as error:
+            connection.send(AssertionError(traceback.format_exc() or str(error)))
+
+
+def _power_trial(case: Case) -> Figures:
     random = case.random
     connections = random.randint(1, 4)
     with a_trial(case, due=DUE, connections=connections, latency=random.choice((0.003, 0.01))) as one:
@@ -123,25 +158,16 @@ def _until_the_power_fails(one: Trial, count: int, after: float) -> bool:
     kept.mkdir(exist_ok=True)
     for path in _files(one.folder):
         shutil.copy(path, kept)
-    environment = {"LD_PRELOAD": str(_shim()), "DRIP_WATCHED": str(one.folder), "DRIP_KEPT": str(kept)}
-    command = [sys.executable, "-c", _PASS, str(one.folder), str(_SYNCHRONOUS)]
-    with one.errors.open("ab") as errors:
-        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=errors)
-    while one.accepted() < count and process.poll() is None:
-        time.sleep(0.001)
+
+    def work() -> int:
+        os.environ.update(DRIP_WATCHED=str(one.folder), DRIP_KEPT=str(kept))
+        with pragma("synchronous", _SYNCHRONOUS):
+            return one_pass(one.folder)
+
+    child = fork(work, one.errors)
+    one.wait_for(count, child)
     time.sleep(after)
-    process.kill()
-    return process.wait() == -signal.SIGKILL
-
-
-_PASS = """
-import sys
-from pathlib import Path
-from tests.faults.rows.durability import pragma
-from tests.faults.trial import one_pass
-with pragma("synchronous", int(sys.argv[2])):
-    sys.exit(one_pass(Path(sys.argv[1])))
-"""
+    return child.kill()
 
 
 def _files(folder: Path) -> list[Path]:
