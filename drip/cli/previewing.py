@@ -14,8 +14,6 @@ from drip.errors import Invalid
 if TYPE_CHECKING:
     from drip.render.message import Message
 
-VIEWS = ("html", "text", "eml", "open")
-
 
 @click.command("preview")
 @sequence_argument

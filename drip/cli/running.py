@@ -17,7 +17,6 @@ from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
     from drip.api.server import Server
-    from drip.core.settings import Settings
     from drip.engine.ledger import Fact
     from drip.engine.report import Report
     from drip.engine.reports import Taken
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 POSTING_SECONDS = 20.0
 """How long one pass waits for webhooks at its end; what is left is posted by the next."""
-KINDS = ("sent", "deferred", "failed", "skipped", "cancelled", "unknown", "completed")
 
 
 @click.command("run")
@@ -105,6 +103,7 @@ def _clock(invocation: Invocation, pretended: datetime | None) -> Callable[[], d
 def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetime], as_json: bool, crew: _Crew) -> int:
     from drip.cli.main import DONE, PARTLY, UNAVAILABLE
     from drip.cli.output import complain
+    from drip.cli.passes import trouble
 
     started = time.monotonic()
     if (quiet := invocation.project.quiet(clock())) is not None:
@@ -141,6 +140,7 @@ def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetim
 
 def _say(invocation: Invocation, report: Report, now: datetime, as_json: bool) -> None:
     from drip.cli.output import line, write_json
+    from drip.cli.passes import report_object, summary
 
     if as_json:
         write_json(report_object(report))
@@ -153,6 +153,7 @@ def _in_a_crew(invocation: Invocation, pretended: datetime | None, tied: int, co
     from drip.cli.crew import watch
     from drip.cli.main import DONE, INTERRUPTED, PARTLY, UNAVAILABLE
     from drip.cli.output import complain, write_json
+    from drip.cli.passes import report_object, trouble
     from drip.cli.stopping import stopped_by_signals
 
     with invocation.opened(), _Teller(invocation, live=False) as teller:
@@ -233,6 +234,7 @@ class _Crew:
     def join(self, report: Report) -> bool:
         """Wait for the others and add what they did; whether one of them crashed."""
         from drip.cli.output import complain, note
+        from drip.cli.passes import KINDS
 
         crashed = False
         for done in self._others.join() if self._others is not None else ():
@@ -256,6 +258,7 @@ def _loop(
     crew: _Crew,
 ) -> None:
     from drip.cli.output import complain, line, note, write_json_line
+    from drip.cli.passes import KINDS, report_object, summary, trouble
     from drip.cli.stopping import stopped_by_signals
 
     told: list[str] = [""]
@@ -307,65 +310,6 @@ def _served(
     from drip.cli.serving import listening
 
     return listening(invocation, place, clock, lambda: worker.silence)
-
-
-def report_object(report: Report) -> dict[str, Any]:
-    """What one pass did, as JSON values."""
-    counts = {kind: report.counts[kind] for kind in KINDS}
-    return {
-        **counts,
-        "unknown": counts["unknown"] + report.swept,
-        "remaining_due": report.remaining_due,
-        "next_due_at": report.next_due_at,
-        "duration_seconds": round(report.seconds, 3),
-    }
-
-
-def summary(report: Report, invocation: Invocation, now: datetime) -> str:
-    """What one pass did, in a line: `sent 3, skipped 1; next due Fri 2026-03-27 09:30 (in 2h)`."""
-    from drip.cli.output import distance, moment
-
-    found = report_object(report)
-    done = ", ".join(f"{kind} {found[kind]}" for kind in KINDS if found[kind]) or "nothing was due"
-    if not any(found[kind] for kind in KINDS) and (report.remaining_due or report.trouble):
-        done = "nothing was sent"
-    if report.remaining_due:
-        room = report.room_at
-        until = f", the limits have room again {moment(room, invocation.zone)} ({distance(room, now)})" if room else ""
-        return f"{done}; {report.remaining_due} still due{until}"
-    if report.next_due_at is None:
-        return f"{done}; nobody waits"
-    return f"{done}; next due {moment(report.next_due_at, invocation.zone)} ({distance(report.next_due_at, now)})"
-
-
-def trouble(report: Report, settings: Settings) -> tuple[str, str]:
-    """Why a pass stopped early, and which settings to look at."""
-    from drip.core.delivery import OutcomeKind
-
-    outcome = report.trouble
-    assert outcome is not None
-    if report.unavailable is not None:
-        return report.unavailable.message, report.unavailable.hint or "what is due stays due, run it again later"
-    code = f"{outcome.code} " if outcome.code else ""
-    said = f"{code}{outcome.text}".strip() or str(outcome.kind)
-    if settings.smtp is None or settings.transport == "outbox":
-        return (
-            f"the outbox {settings.outbox} can't be used: {said}",
-            "look at `outbox` in drip.yaml and its permissions",
-        )
-    server = f"{settings.smtp.host}:{settings.smtp.port}"
-    match outcome.kind:
-        case OutcomeKind.MISCONFIGURED:
-            return (
-                f"{server} does not take us: {said}",
-                "look at `smtp` in drip.yaml (user, password, security) and `from`",
-            )
-        case OutcomeKind.OUR_FAULT:
-            hint = "look at `from` and `smtp` in drip.yaml, and at the domain's SPF and DKIM; nobody was suppressed"
-            return f"{server} refuses our mail: {said}", hint
-        case _:
-            hint = "look at `smtp.host` and `smtp.port` in drip.yaml; what is due stays due, run it again later"
-            return f"{server} can't be used now: {said}", hint
 
 
 class _Teller:

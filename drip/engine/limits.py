@@ -25,8 +25,6 @@ class Room:
     """How many may be claimed."""
     free_at: datetime | None = None
     """When there is room again; None when there is some now."""
-    daily: bool = False
-    """Whether it is the limit of the day that is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Allowance:
             most = allowed_per_day(self._limits, day, first_day)
             wanted = min(wanted, max(0, (most or 0) - self._store.budgets.used(day)))
             if wanted == 0:
-                return Room(0, next_day_at(now, self._zone), daily=True)
+                return Room(0, next_day_at(now, self._zone))
         if self._limits.rate is None:
             return Room(wanted)
         bucket = refilled(self._store.budgets.bucket(TOTAL), self._limits.rate, now)

@@ -9,7 +9,7 @@ from drip.api.context import Api, api_of, errors, key_of, nothing, ok
 from drip.api.models import KeyPatch
 from drip.api.quick import QuickRoute
 from drip.core.webhooks import masked_secret
-from drip.engine.keys import checked_name, find_key
+from drip.engine.keys import find_key, rename_key
 from drip.engine.objects import JsonObject
 from drip.engine.records import Key
 from drip.engine.webhooks import remove_webhook, set_webhook
@@ -36,7 +36,7 @@ async def change_key(request: Request, key_id: str, body: KeyPatch) -> Response:
     def work() -> JsonObject:
         now, key, made = api.clock(), find_key(api.store, own), None
         if body.label is not None:
-            api.store.keys.rename(own, checked_name(body.label))
+            rename_key(api.store, key, body.label)
         if "webhook_url" in body.model_fields_set and body.webhook_url is None:
             remove_webhook(api.store, key, now)
         elif body.webhook_url is not None or body.webhook_secret is not None:
