@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from drip.core.moments import floor_to_millisecond, to_milliseconds
 from drip.core.settings import Settings, TransportKind
-from drip.files.config import find_config, load_settings
+from drip.files.config import find_config, load_settings, read_settings
 
 if TYPE_CHECKING:
     from drip.engine.ledger import Fact
@@ -207,3 +207,25 @@ def open_project(folder: Path | None = None, config: Path | None = None) -> Proj
     """
     path = config if config is not None else find_config(folder or Path.cwd())
     return Project(load_settings(path, os.environ))
+
+
+def read_everything(folder: Path | None = None, config: Path | None = None) -> tuple[ProjectFiles, bool]:
+    """What all files of a project say, and whether its drip.yaml can be used; its problems hide none of the others.
+
+    Args:
+        folder: as for `open_project`.
+        config: as for `open_project`.
+
+    Raises:
+        Invalid: there is no drip.yaml.
+    """
+    from drip.files.sequences import ProjectFiles, load_project_files
+
+    path = config if config is not None else find_config(folder or Path.cwd())
+    settings, problems = read_settings(path, os.environ)
+    files = load_project_files(settings) if settings is not None else ProjectFiles()
+    if not problems:
+        return files, True
+    # What is missing in a drip.yaml that could not be read whole is not for sure.
+    others = [problem for problem in files.problems if problem.path != path.name]
+    return replace(files, problems=(*problems, *others)), False

@@ -78,18 +78,14 @@ def check_command(invocation: Invocation, context: click.Context, as_json: bool)
     from drip.cli.clipping import clipped_messages
     from drip.cli.output import write_json
     from drip.cli.problems import problem_object, show_problems
-    from drip.errors import FilesInvalid, Severity
+    from drip.errors import Severity
 
-    sequences = 0
-    try:
-        files = invocation.project.files()
-        problems, sequences = (*files.problems, *clipped_messages(invocation, files)), len(files.paths)
-    except FilesInvalid as error:
-        problems = error.problems
+    files, usable = invocation.everything()
+    problems = (*files.problems, *(clipped_messages(invocation, files) if usable else ()))
     if as_json:
         write_json({"problems": [problem_object(problem) for problem in problems]})
     else:
-        show_problems(problems, sequences)
+        show_problems(problems, len(files.paths))
     if any(problem.severity is Severity.ERROR for problem in problems):
         context.exit(1)
 

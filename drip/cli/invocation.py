@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from drip.core.settings import Settings
+    from drip.files.sequences import ProjectFiles
     from drip.project import Project
     from drip.store.store import Store
 
@@ -42,11 +43,24 @@ class Invocation:
         """
         from drip.project import open_project
 
+        return open_project(*self._place())
+
+    def everything(self) -> tuple[ProjectFiles, bool]:
+        """What all files say, also where drip.yaml has problems, and whether it has none.
+
+        Raises:
+            Invalid: there is no project.
+        """
+        from drip.project import read_everything
+
+        return read_everything(*self._place())
+
+    def _place(self) -> tuple[Path | None, Path | None]:
         if self.folder is not None and not self.folder.is_dir():
             raise Invalid(
                 f"-C: there is no folder {str(self.folder)!r}", f"`drip init {self.folder}` makes a project there"
             )
-        return open_project(self.folder, None if self.config is None else self.path(str(self.config)))
+        return self.folder, None if self.config is None else self.path(str(self.config))
 
     @property
     def settings(self) -> Settings:

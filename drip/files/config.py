@@ -11,7 +11,7 @@ from pathlib import Path
 
 from drip.core.address import Address
 from drip.core.settings import OnUnknown, Settings, TransportKind, UndefinedRule, UnsubscribeScope
-from drip.errors import FilesInvalid, Invalid
+from drip.errors import FilesInvalid, Invalid, Problem
 from drip.files import values
 from drip.files.config_around import HTTP_KEYS, INBOUND_KEYS, WEBHOOK_KEYS, read_http, read_inbound, read_webhooks
 from drip.files.config_sending import (
@@ -78,12 +78,27 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     Raises:
         FilesInvalid: with every problem in it.
     """
+    settings, problems = read_settings(path, environ)
+    if settings is None or problems:
+        raise FilesInvalid(problems)
+    return settings
+
+
+def read_settings(path: Path, environ: Mapping[str, str]) -> tuple[Settings | None, tuple[Problem, ...]]:
+    """Read as much of a drip.yaml as can be read: with problems, only to look at what else the project has.
+
+    Args:
+        environ: what `${NAME}` is filled from.
+
+    Returns:
+        The settings, the default in place of what is wrong, or None when nothing can be read; and every problem,
+        by place, none when the settings can be used.
+    """
     path = Path(os.path.abspath(path))
     document = Document(path.name)
     settings = _read(document, path, environ)
-    if settings is None or document.failed:
-        raise FilesInvalid(sorted(document.problems, key=lambda problem: (problem.line, problem.column)))
-    return settings
+    problems = sorted(document.problems, key=lambda problem: (problem.line, problem.column))
+    return settings, tuple(problems) if settings is None or document.failed else ()
 
 
 def _read(document: Document, path: Path, environ: Mapping[str, str]) -> Settings | None:
@@ -99,14 +114,14 @@ def _read(document: Document, path: Path, environ: Mapping[str, str]) -> Setting
     return None if section is None else _settings(section, path)
 
 
-def _settings(section: Section, path: Path) -> Settings | None:
+def _settings(section: Section, path: Path) -> Settings:
     folder = path.parent
     sender = section.parsed("from", values.address) if section.require("from", _FROM_HINT) else None
     transport = section.choice("transport", TransportKind) or TransportKind.OUTBOX
     retry = read_retry(section)
     defaults = Settings(folder=folder, path=path, sender=Address(""), project=folder.name or "drip")
     stale_after = section.duration("stale_after", positive=True)
-    settings = Settings(
+    return Settings(
         folder=folder,
         path=path,
         sender=sender or defaults.sender,
@@ -134,7 +149,6 @@ def _settings(section: Section, path: Path) -> Settings | None:
         webhooks_allow_private=section.flag("webhooks_allow_private") or False,
         inbound=read_inbound(section, folder),
     )
-    return settings if sender is not None else None
 
 
 _FROM_HINT = "write from: Ana <ana@example.com>"

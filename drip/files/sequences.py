@@ -214,7 +214,8 @@ class _Loading:
 
     def _check_sender(self, section: Section, sender: Any) -> None:
         domains = self.settings.authorized_domains
-        if sender is not None and sender.domain not in domains:
+        # No domain at all: drip.yaml has no `from` that could be read.
+        if sender is not None and domains and sender.domain not in domains:
             hint = "add it to authorized_domains in drip.yaml if the server may send for it"
             section.warn("from", f"the domain {sender.domain} is not authorised", hint)
 

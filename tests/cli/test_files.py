@@ -48,6 +48,19 @@ def test_check_is_quiet_about_what_is_good(files: Cli) -> None:
     assert files.json("check") == {"problems": []}
 
 
+def test_a_wrong_drip_yaml_hides_no_problem_of_a_sequence(empty: Cli) -> None:
+    empty.write("drip.yaml", "transprt: smtp\n")
+    empty.write("sequences/a.yaml", "name: A\nfrom: Ada <ada@other.example>\nstatus: actve\nsteps: []\n")
+    problems = empty.json("check", code=1)["problems"]
+    assert [(problem["path"], problem["where"]) for problem in problems if problem["severity"] == "error"] == [
+        ("drip.yaml", "transprt"),
+        ("drip.yaml", "from"),
+        ("sequences/a.yaml", "status"),
+    ]
+    assert not any("authorised" in problem["message"] for problem in problems)
+    assert "no such key" in empty("plan", code=2).stderr
+
+
 def test_check_reports_every_problem_at_its_place(files: Cli) -> None:
     files.write("sequences/bad.yaml", "name: Bad\nstatus: actve\nsteps:\n  - {id: a, delay: 3, subject: x, body: y}\n")
     result = files("check", code=1)
