@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from math import ceil, comb
+from math import ceil, exp, lgamma, log, log1p
 from pathlib import Path
 from random import Random
 
@@ -122,5 +122,9 @@ class Row:
 
 def too_many(found: int, of: int, share: float, doubt: float = 0.001) -> bool:
     """Whether so many can't be chance if the true share is `share` or less (a one-sided binomial test)."""
-    below = sum(comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(found))
+    # By logarithms: the binomial of some thousands is no float.
+    below = sum(
+        exp(lgamma(of + 1) - lgamma(k + 1) - lgamma(of - k + 1) + k * log(share) + (of - k) * log1p(-share))
+        for k in range(found)
+    )
     return found > share * of and 1 - below < doubt

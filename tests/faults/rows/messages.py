@@ -145,7 +145,7 @@ def compliance_trial(case: Case) -> Figures:
         "feedback_id": random.choice((None, "exampleid")),
         "smtp": SmtpSettings("localhost", envelope_from=random.choice((None, "bounces+{token}@example.com"))),
     }
-    link = random.choice(("", '<p><a href="{{ unsubscribe_url }}">{{ name }}, leave</a></p>'))
+    link = random.choice(("", '<p><a href="{{ unsubscribe_url }}">{{ name }}, leave</a> {{ postal_address }}</p>'))
     contents: list[dict[str, Any]] = [
         {"body": f"Hello **{{{{ name }}}}**.\n\n{link}"},
         {"html": f"<p>Hello {{{{ name }}}}.</p>{link}"},

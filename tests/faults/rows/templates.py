@@ -21,7 +21,7 @@ from tests.core.test_sandbox import ESCAPES, HUGE
 from tests.faults.registry import Case, Control, Figures, Row
 from tests.render.test_guard import BOMBS, from_api
 
-GENERATED = 40
+GENERATED = 10
 """Templates of the grammar in a trial, beside one of the corpus."""
 CORPUS = [*ESCAPES, *HUGE, *BOMBS.values()]
 SECONDS = 2 * LONGEST_TIME
