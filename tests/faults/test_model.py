@@ -274,7 +274,7 @@ class Model(RuleBasedStateMachine):
         stored = self.lab.catalogue.get(claim.sequence_id)
         assert isinstance(judge(stored, claim, self.lab.settings, self.lab.now), Send)
         with self.lab.store.transaction():
-            return self.lab.ledger.mark(Marked(claim, stored.revision, b""), self.lab.now)
+            return self.lab.ledger.mark([Marked(claim, stored.revision, b"")], self.lab.now)[0]
 
     def _record(self, claim: Claim, kind: OutcomeKind, *, marked: bool) -> None:
         revision = self.lab.catalogue.get(claim.sequence_id).revision
