@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _LONGEST = 254
-_ERASED = "erased:"
 """Octets of an address: RFC 5321's path of 256 without its brackets."""
 
+_ERASED = "erased:"
+ERASED_KEYS = (_ERASED, "erased;")
+"""The keys of erased addresses are from the first of these on, and before the second."""
 _LONGEST_LOCAL = 64
 # What is the same however it is looked at: nothing to normalise.
 _PLAIN = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")

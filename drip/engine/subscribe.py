@@ -131,6 +131,10 @@ class _Batch:
         self._answers: dict[int, Answered] = {}
         self._upcoming: dict[tuple[datetime, str | None], tuple[Step, datetime] | None] = {}
         """What comes first, and when, for whoever starts at that moment in that zone."""
+        self._keys: dict[int, str] = {}
+        """Of each usable address: index -> key."""
+        self._contacts: dict[str, Contact] = {}
+        """Those that were there before, by their key."""
         self._again: dict[int, tuple[str, str]] = {}
         """Who is in this batch already: index -> (address, key)."""
 
@@ -152,9 +156,10 @@ class _Batch:
 
     def _sort_out(self, wanted: Mapping[int, tuple[str, Request]]) -> dict[int, tuple[str, Request]]:
         """Answer those who are there already or may not be; the others are returned."""
-        keys = {index: email_key(email) for index, (email, _) in wanted.items()}
-        contacts = self._store.contacts.by_keys(sorted({*keys.values()}))
-        suppressed = self._store.suppressions.among(sorted({*keys.values()}))
+        keys = self._keys = {index: email_key(email) for index, (email, _) in wanted.items()}
+        every = sorted({*keys.values()})
+        contacts = self._contacts = self._store.contacts.by_keys(every)
+        suppressed = self._store.suppressions.among(every)
         standing = self._store.subscriptions.newest(self._stored.id, [contact.id for contact in contacts.values()])
         fresh: dict[int, tuple[str, Request]] = {}
         seen: set[str] = set()
@@ -195,9 +200,9 @@ class _Batch:
 
     def _insert(self, fresh: Mapping[int, tuple[str, Request]]) -> None:
         people = [(email, clean_line(request.name)) for email, request in fresh.values()]
-        self._store.contacts.add(people, self._now)
-        keys = [email_key(email) for email, _ in people]
-        known = self._store.contacts.by_keys(keys)
+        keys = [self._keys[index] for index in fresh]
+        unknown = [person for person, key in zip(people, keys, strict=True) if key not in self._contacts]
+        known = self._contacts | self._store.contacts.add(unknown, self._now)
         contacts = [known[key] for key in keys]
         renamed = [
             (contact, name)
@@ -207,16 +212,15 @@ class _Batch:
         self._store.contacts.rename([(contact.id, name) for contact, name in renamed], self._now)
         note_changes(self._store, [ContactChange(contact.id, contact.name) for contact, _ in renamed], self._now)
         new = [self._new(contact, request) for contact, (_, request) in zip(contacts, fresh.values(), strict=True)]
-        self._store.subscriptions.add(self._stored.id, new, self._now)
-        standing = self._store.subscriptions.newest(self._stored.id, [person.contact_id for person in new])
+        made = self._store.subscriptions.add(self._stored.id, new, self._now)
         for index, person in zip(fresh, new, strict=True):
-            row_id = standing[person.contact_id][0]
+            row_id = made[person.contact_id]
             self._answers[index] = Answered(Answer.CREATED, fresh[index][0], subscription_id=row_id)
         for index, (email, key) in self._again.items():
-            row_id = standing[known[key].id][0]
+            row_id = made[known[key].id]
             self._answers[index] = Answered(Answer.EXISTING, email, subscription_id=row_id)
         self._store.events.append(
-            Event(EventType.SUBSCRIBED, self._now, self._stored.id, standing[person.contact_id][0]) for person in new
+            Event(EventType.SUBSCRIBED, self._now, self._stored.id, made[person.contact_id]) for person in new
         )
 
     def _new(self, contact: Contact, request: Request) -> NewSubscription:

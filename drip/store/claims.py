@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from drip.core.delivery import DeliveryState, Reason
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.records import Accepted, Advance, Claim, Marked, Sending, Worker
-from drip.store.database import Database
+from drip.store.database import GROUP, Database
 from drip.store.glance import DUE_SEQUENCES, WORKERS
 from drip.store.rows import load, marks, ms
 
@@ -87,16 +86,13 @@ ADVANCE = """
     RETURNING subscription.id
 """
 
-GROUP = 100
-"""Rows of one statement: what runs as one is done while other threads go on."""
-
 
 class Claims:
     """Who sends what, and how far it got."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._mark = partial(MARK.format, holding=database.holding, join=database.ordered_join)
+        self._mark = MARK.format(values="{values}", holding=database.holding, join=database.ordered_join)
 
     def register(self, machine: str, pid: int, birth: str, now: datetime, lease_until: datetime) -> int:
         """A new worker's id; what ended before is forgotten but for the last."""
@@ -222,7 +218,7 @@ class Claims:
             )
             for one in marked
         ]
-        return self._grouped(self._mark, rows, ms(now), worker_id)
+        return {row_id for (row_id,) in self._database.rows_of(self._mark, rows, ms(now), worker_id)}
 
     def settle(
         self,
@@ -244,7 +240,7 @@ class Claims:
         """
         why = None if reason is None else reason.value
         row = (subscription_id, step_id, claim, state.value, why, ms(now), code, answer, attempts)
-        return bool(self._grouped(SETTLE.format, [row]))
+        return bool(self._database.rows_of(SETTLE, [row]))
 
     def accept(self, accepted: Sequence[Accepted]) -> set[int]:
         """Record that marked deliveries were accepted: `settle` for many; the subscriptions of which that was done."""
@@ -253,7 +249,7 @@ class Claims:
             (one.subscription_id, one.step_id, one.claim, sent, None, ms(one.at), one.code, one.answer, None)
             for one in accepted
         ]
-        return self._grouped(SETTLE.format, rows)
+        return {row_id for (row_id,) in self._database.rows_of(SETTLE, rows)}
 
     def put(
         self,
@@ -286,7 +282,7 @@ class Claims:
             )
             for one in advances
         ]
-        return self._grouped(ADVANCE.format, rows)
+        return {row_id for (row_id,) in self._database.rows_of(ADVANCE, rows)}
 
     def note_sent(self, subscription_id: int, claim: int, step_id: int, sent_at: datetime) -> None:
         """Remember the message that was on its way when its subscription was cancelled."""
@@ -389,21 +385,6 @@ class Claims:
             *(ms(since) or 0, count),
         )
         return [(row_id, subscription_id, bool(hard)) for row_id, subscription_id, hard in rows]
-
-    def _grouped(self, sql: Callable[..., str], rows: Sequence[tuple[Any, ...]], *rest: Any) -> set[int]:
-        """Execute a statement over rows of values; the ids it returns.
-
-        Args:
-            sql: gives the statement for its `values`.
-            rest: the parameters behind those of the rows.
-        """
-        found: set[int] = set()
-        for start in range(0, len(rows), GROUP):
-            part = rows[start : start + GROUP]
-            values = ", ".join([f"({marks(len(part[0]))})"] * len(part))
-            params = [value for row in part for value in row]
-            found.update(row_id for (row_id,) in self._database.rows(sql(values=values), *params, *rest))
-        return found
 
     def _claims(self, ids: Sequence[int]) -> list[Claim]:
         found: list[Claim] = []

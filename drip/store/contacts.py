@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from drip.core.address import email_key, erased_key
+from drip.core.address import ERASED_KEYS, email_key, erased_key
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.subscription import ContactStatus, SuppressionReason
 from drip.engine.records import Contact, Suppression
@@ -89,14 +89,24 @@ class Contacts:
         where, params = given(("status = ?", status), (_HAS, search))
         return int(self._database.value(f"SELECT COUNT(*) FROM contact WHERE 1 = 1{where}", *params))
 
-    def add(self, people: Iterable[tuple[str, str]], now: datetime) -> None:
-        """Insert (email, name) pairs; those that exist are left alone."""
+    def add(self, people: Iterable[tuple[str, str]], now: datetime) -> dict[str, Contact]:
+        """Insert (email, name) pairs; those that exist are left alone, the others returned by their key."""
         at = to_milliseconds(now)
+        rows = {email_key(email): (email, name) for email, name in people}
+        before = self._database.value("SELECT MAX(id) FROM contact") or 0
+        # One by one: whoever inserts several parents at once has SQLite look at all children.
         self._database.run_many(
             "INSERT INTO contact (email, email_key, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (email_key) DO NOTHING",
-            [(email, email_key(email), name, at, at) for email, name in people],
+            [(email, key, name, at, at) for key, (email, name) in rows.items()],
         )
+        added = self._database.rows(
+            f"SELECT email_key, id FROM contact WHERE email_key IN ({marks(len(rows))}) AND id > ?", *rows, before
+        )
+        moment = from_milliseconds(at)
+        return {
+            key: Contact(row_id, *rows[key], {}, ContactStatus.ACTIVE.value, moment, moment) for key, row_id in added
+        }
 
     def rename(self, names: Iterable[tuple[int, str]], now: datetime) -> None:
         """Set the names of contacts, given as (id, name)."""
@@ -136,7 +146,9 @@ class Suppressions:
 
     def among(self, keys: Sequence[str]) -> dict[str, SuppressionReason]:
         """Those of these keys that are suppressed, with the reason; erased people are recognised."""
-        known = {spelling: key for key in keys for spelling in (key, erased_key(key))}
+        known = {key: key for key in keys}
+        if self._database.row("SELECT 1 FROM suppression WHERE email_key >= ? AND email_key < ? LIMIT 1", *ERASED_KEYS):
+            known |= {erased_key(key): key for key in keys}
         rows = self._database.rows(
             f"SELECT email_key, reason FROM suppression WHERE email_key IN ({marks(len(known))})", *known
         )

@@ -16,6 +16,10 @@ EVERYTHING = 2**62
 """A LIMIT that is none."""
 
 
+GROUP = 100
+"""Rows of parameters in one statement: what runs as one is done while other threads go on."""
+
+
 class Cursor(Protocol):
     """What DB-API 2.0 (PEP 249) gives for a statement."""
 
@@ -131,6 +135,19 @@ class Database(ABC):
             cursor = self.execute(sql, params)
             return [] if cursor.description is None else list(cursor.fetchall())
 
+    def rows_of(self, sql: str, values: Sequence[Sequence[Any]], *params: Any) -> list[tuple[Any, ...]]:
+        """All rows of a statement over rows of parameters, `{values}` in it; a few statements, however many they are.
+
+        Args:
+            params: what stands behind the values.
+        """
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(values), GROUP):
+            part = values[start : start + GROUP]
+            marks = ", ".join([f"({', '.join('?' * len(part[0]))})"] * len(part))
+            found += self.rows(sql.format(values=marks), *(value for row in part for value in row), *params)
+        return found
+
     def row(self, sql: str, *params: Any) -> tuple[Any, ...] | None:
         """The first row of a query, or None."""
         with self.translated():
@@ -153,7 +170,7 @@ class Database(ABC):
 
     @abstractmethod
     def insert_events(self, sql: str, rows: Sequence[Sequence[Any]]) -> list[int]:
-        """Insert rows into `event` one after another; their ids, in the same order."""
+        """Insert rows into `event` in order, `{values}` in the statement; their ids, in the same order."""
 
     @abstractmethod
     def stream(self, sql: str, *params: Any) -> Iterator[tuple[Any, ...]]:

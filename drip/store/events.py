@@ -18,7 +18,7 @@ from drip.store.database import EVERYTHING, Database
 from drip.store.rows import dump, marks
 from drip.store.webhooks import Webhooks
 
-_INSERT = "INSERT INTO event (type, at, sequence_id, subscription_id, step_id, data) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO event (type, at, sequence_id, subscription_id, step_id, data) VALUES {values}"
 
 
 @dataclass(frozen=True, slots=True)

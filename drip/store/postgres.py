@@ -171,7 +171,8 @@ class PostgresDatabase(Database):
         found: list[int] = []
         if rows:
             with self.translated():
-                cursor = self._execute_many(f"{sql} RETURNING id", rows, returning=True)
+                one = sql.format(values=f"({', '.join('?' * len(rows[0]))})")
+                cursor = self._execute_many(f"{one} RETURNING id", rows, returning=True)
                 found = [int(row[0]) for result in cursor.results() if (row := result.fetchone()) is not None]
         return found
 

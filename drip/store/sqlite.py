@@ -19,8 +19,6 @@ from drip.store.glance import FREE_SPACE_FLOOR
 
 BUSY_TIMEOUT = 30
 """Seconds that a writer waits for another."""
-_TOGETHER = 100
-"""Rows inserted by one statement."""
 _STEPS_BETWEEN_LOOKS = 500_000
 """Of SQLite's virtual machine: about ten milliseconds. Each look takes the interpreter's lock."""
 
@@ -144,10 +142,7 @@ class SqliteDatabase(Database):
         with self.transaction():
             # Nobody else can write meanwhile, so the numbers of the new rows are known.
             first = self.last_number("event") + 1
-            for start in range(0, len(rows), _TOGETHER):
-                part = rows[start : start + _TOGETHER]
-                more = f", ({', '.join('?' * len(part[0]))})" * (len(part) - 1)
-                self.run(sql + more, *(value for row in part for value in row))
+            self.rows_of(sql, rows)
         return list(range(first, first + len(rows)))
 
     def stream(self, sql: str, *params: Any) -> Iterator[tuple[Any, ...]]:

@@ -60,21 +60,22 @@ class Subscriptions:
             [(row_id,) for row_id in row_ids],
         )
 
-    def add(self, sequence_id: int, people: Iterable[NewSubscription], now: datetime) -> None:
-        """Insert active subscriptions; the unique key refuses a second one."""
+    def add(self, sequence_id: int, people: Iterable[NewSubscription], now: datetime) -> dict[int, int]:
+        """Insert active subscriptions, and return them by their contact; the unique key refuses a second one."""
         at = to_milliseconds(now)
-        self._database.run_many(
+        rows = self._database.rows_of(
             "INSERT INTO subscription (sequence_id, contact_id, status, variables, key_id, started_at, origin_at,"
-            " next_step_id, next_send_at, created_at, updated_at) VALUES (?, ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?)",
+            " next_step_id, next_send_at, created_at, updated_at) VALUES {values} RETURNING contact_id, id",
             [
                 (
-                    *(sequence_id, person.contact_id, dump(person.variables), person.key_id),
-                    *(ms(person.started_at), ms(person.started_at), person.next_step_id, ms(person.next_send_at)),
-                    *(at, at),
+                    *(sequence_id, person.contact_id, SubscriptionStatus.ACTIVE.value, dump(person.variables)),
+                    *(person.key_id, ms(person.started_at), ms(person.started_at)),
+                    *(person.next_step_id, ms(person.next_send_at), at, at),
                 )
                 for person in people
             ],
         )
+        return dict(rows)
 
     def find(self, sequence_id: int, contact_id: int) -> int | None:
         """The id of a contact's standing subscription in a sequence, or None."""
