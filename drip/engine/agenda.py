@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from drip.core.schedule import add_delay, due_at, subscriber_zone
+from drip.core.schedule import add_delay, due_at, next_open, subscriber_zone
 from drip.core.sequence import DelayFrom, Step
 from drip.engine.records import StoredSequence
 
@@ -64,15 +64,18 @@ def entries(
     """What one sequence will send up to a moment, by day and in the order of its steps.
 
     Args:
-        waiting: the overdue included; they are taken to be sent now.
+        waiting: the overdue included; they are taken to be sent now, or when their window opens again.
         shown: the zone whose days are counted.
     """
     local = subscriber_zone(None, stored.sequence, shown)
     positions = {stored.ids[step.key]: index for index, step in enumerate(stored.sequence.steps)}
     due: dict[int, Counter[datetime]] = {}
     for one in waiting:
-        if one.step_id in positions:
-            due.setdefault(positions[one.step_id], Counter())[max(one.at, now)] += one.count
+        if (place := positions.get(one.step_id)) is None:
+            continue
+        at = one.at if one.at > now else _at_once(stored, place, now, local)
+        if at <= until:
+            due.setdefault(place, Counter())[at] += one.count
     counts: Counter[tuple[date, int, bool]] = Counter()
     coming: Counter[datetime] = Counter()
     for index in range(len(stored.sequence.steps)):
@@ -82,6 +85,11 @@ def entries(
                 counts[at.astimezone(shown).date(), index, following] += count
         coming = _onward(stored, index, here + coming, until, local)
     return list(_entries(stored, counts))
+
+
+def _at_once(stored: StoredSequence, index: int, now: datetime, local: ZoneInfo) -> datetime:
+    window = stored.sequence.window_of(stored.sequence.steps[index])
+    return now if window is None else next_open(window, now, local)
 
 
 def _onward(

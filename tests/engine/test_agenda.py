@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from drip.core.sequence import DelayFrom, Sequence, SequenceStatus
+from drip.core.sequence import DelayFrom, SendWindow, Sequence, SequenceStatus
 from drip.engine import people
 from drip.engine.agenda import entries
 from drip.store.agenda import WAITING
@@ -64,6 +64,18 @@ def test_the_overdue_are_of_today(lab: Lab) -> None:
     lab.apply(a_sequence(a_step("a"), a_step("b", "1d")))
     lab.subscribe("ada@example.com", started_at=START - timedelta(days=3))
     assert days(lab) == [("03-02", "a", 1), ("03-03", "b", 1)]
+
+
+def test_the_overdue_wait_for_their_window(lab: Lab) -> None:
+    opens, closes = (START + timedelta(hours=hours) for hours in (-1, 1))
+    window = SendWindow(opens=opens.time(), closes=closes.time())
+    lab.apply(a_sequence(a_step("a"), a_step("b", "1d"), send_window=window, timezone="UTC"))
+    lab.subscribe("ada@example.com")
+    lab.move("2h")
+    assert days(lab) == [("03-03", "a", 1), ("03-04", "b", 1)]
+    lab.tick()
+    assert lab.facts[0].kind == "deferred"
+    assert days(lab) == [("03-03", "a", 1), ("03-04", "b", 1)]
 
 
 def test_who_is_held_and_why(lab: Lab) -> None:
