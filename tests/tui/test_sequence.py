@@ -147,6 +147,17 @@ async def test_people_are_found_as_one_types(room: Room) -> None:
         assert driver.place == "SequenceScreen"
 
 
+async def test_names_are_shown_where_there_is_room_for_them(room: Room) -> None:
+    room.subscribe("ada@example.com", name="Lovelace")
+    async with room.dashboard(80, 24) as driver:
+        await driver.press("enter")
+        assert "Lovelace" in driver.text
+        room.subscribe(f"{'a' * 40}@example.com", name="Somebody With A Long Name")
+        await driver.press("r")
+        assert "Lovelace" not in driver.text
+        assert "at once" in driver.text
+
+
 async def test_a_search_stops_at_a_page_and_goes_on_below(room: Room) -> None:
     crowd(room, 250)
     async with room.dashboard() as driver:

@@ -42,10 +42,19 @@ class PeopleTable(Table):
         """Draw what changed."""
         if not self.is_mounted or not self.size.width:
             return
-        wide = self.size.width >= 100
-        names = ["status", "email", "name", "next", "due", "last sent"]
-        names = [name for name in names if wide or name not in ("name", "last sent")]
-        self.show_rows(names, [(str(face.id), self._cells(face, wide)) for face in self.faces])
+        everything = ["status", "email", "name", "next", "due", "last sent"]
+        rows = [(str(face.id), dict(zip(everything, self._cells(face), strict=True))) for face in self.faces]
+        names = self._that_fit(everything, [cells for _, cells in rows])
+        self.show_rows(names, [(key, [cells[name] for name in names]) for key, cells in rows])
+
+    def _that_fit(self, names: list[str], rows: list[dict[str, Text]]) -> list[str]:
+        """The columns there is room for; who it is, what is next and when are always shown."""
+        for spare in ("last sent", "name"):
+            widths = [max([len(name), *(row[name].cell_len for row in rows)]) for name in names]
+            if sum(widths) + 2 * self.cell_padding * len(names) <= self.scrollable_content_region.width:
+                break
+            names = [name for name in names if name != spare]
+        return names
 
     @property
     def face(self) -> Face | None:
@@ -53,11 +62,10 @@ class PeopleTable(Table):
         key = self.cursor_key
         return next((face for face in self.faces if str(face.id) == key), None)
 
-    def _cells(self, face: Face, wide: bool) -> list[Text]:
-        cells = [_status(face), safe(face.email, 44 if wide else 30)]
-        cells += [safe(face.name, 24)] if wide else []
-        cells += [safe(face.next_step or "", 20), self._due(face)]
-        return cells + ([Text(short_moment(face.last_sent_at, self._zone, self._now))] if wide else [])
+    def _cells(self, face: Face) -> list[Text]:
+        sent = Text(short_moment(face.last_sent_at, self._zone, self._now))
+        address = safe(face.email, 44 if self.size.width >= 100 else 30)
+        return [_status(face), address, safe(face.name, 24), safe(face.next_step or "", 20), self._due(face), sent]
 
     def _due(self, face: Face) -> Text:
         if face.status is SubscriptionStatus.ACTIVE and face.state is DeliveryState.UNKNOWN:
