@@ -91,9 +91,11 @@ class Model(RuleBasedStateMachine):
         wanted = [Request(email, variables={"n": 1})]
         (answered,) = subscribe_many(self.lab.store, self.lab.settings, "welcome", wanted, self.lab.now)
         there = self.people.get(email)
-        if there is not None and there.lives:
+        if not self.active:
+            assert answered.answer is Answer.REFUSED, "archived: also who is in it already"
+        elif there is not None and there.lives:
             assert answered.answer is Answer.EXISTING
-        elif there is not None or email in self.suppressed or not self.active:
+        elif there is not None or email in self.suppressed:
             assert answered.answer is Answer.REFUSED
         else:
             assert answered.answer is Answer.CREATED
