@@ -15,6 +15,21 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
+def _say_more(context: click.Context, param: click.Parameter, wanted: bool) -> None:
+    from dataclasses import replace
+
+    if wanted and context.obj is not None:
+        context.obj = replace(context.obj, verbose=True)
+
+
+verbose_option = click.option(
+    *("-v", "--verbose"),
+    is_flag=True,
+    expose_value=False,
+    callback=_say_more,
+    help="As before the command: a line for each on stderr.",
+)
+
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import complete_files, json_option
+from drip.cli.arguments import complete_files, json_option, verbose_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ TRY_AGAIN = 75
 @click.command("bounces")
 @click.argument("file", metavar="[FILE|-]", required=False, shell_complete=complete_files)
 @click.option("--dry-run", is_flag=True, help="Say what would become of it; change nothing.")
+@verbose_option
 @json_option
 @click.pass_context
 @pass_invocation

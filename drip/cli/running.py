@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import DURATION, MOMENT, PLACE, json_option
+from drip.cli.arguments import DURATION, MOMENT, PLACE, json_option, verbose_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ POSTING_SECONDS = 20.0
 )
 @click.option("--tied", type=int, hidden=True, help="Stop when the process at the other end of that pipe is gone.")
 @click.option("--connections", type=click.IntRange(min=1), hidden=True, help="Instead of smtp.connections.")
+@verbose_option
 @json_option
 @click.pass_context
 @pass_invocation

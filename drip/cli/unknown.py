@@ -41,7 +41,8 @@ def unknown_command(invocation: Invocation, as_json: bool) -> None:
 
 @click.command("resolve")
 @click.argument("deliveries", metavar="DELIVERY...", type=click.IntRange(min=1), nargs=-1)
-@click.option("--sent/--not-sent", "sent", default=None, help="What became of it; one of them is needed.")
+@click.option("--sent", is_flag=True, help="It was sent.")
+@click.option("--not-sent", is_flag=True, help="It was not sent. One of the two is needed.")
 @click.option("--all", "everything", is_flag=True, help="All that `drip unknown` lists.")
 @click.option("--restored", is_flag=True, help="Instead: the database went back in time. With --hold or --go-on.")
 @click.option("--hold/--go-on", "hold", default=None, help="Whether what was due in the gap is held, or sent.")
@@ -52,7 +53,8 @@ def resolve_command(
     invocation: Invocation,
     context: click.Context,
     deliveries: tuple[int, ...],
-    sent: bool | None,
+    sent: bool,
+    not_sent: bool,
     everything: bool,
     restored: bool,
     hold: bool | None,
@@ -71,10 +73,12 @@ def resolve_command(
       drip resolve --restored --hold
     """
     if restored or hold is not None:
-        if hold is None or not restored or deliveries or everything or sent is not None:
+        if hold is None or not restored or deliveries or everything or sent or not_sent:
             raise Invalid("--restored goes with --hold or --go-on, and nothing else")
         _accept_restored(invocation, hold, as_json)
         return
+    if sent == not_sent:
+        raise Invalid("say what became of it", "`--sent` or `--not-sent`, one of them")
     _settle(invocation, context, deliveries, sent, everything, as_json)
 
 
@@ -96,7 +100,7 @@ def _settle(
     invocation: Invocation,
     context: click.Context,
     deliveries: tuple[int, ...],
-    sent: bool | None,
+    sent: bool,
     everything: bool,
     as_json: bool,
 ) -> None:
@@ -104,8 +108,6 @@ def _settle(
     from drip.engine.people import resolve
     from drip.errors import DripError
 
-    if sent is None:
-        raise Invalid("say what became of it", "`--sent` or `--not-sent`")
     if bool(deliveries) == everything:
         raise Invalid("say which", "ids from `drip unknown`, or --all")
     done, failures = [], []

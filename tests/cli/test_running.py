@@ -194,3 +194,7 @@ def test_a_second_signal_stops_at_once() -> None:
         assert process.stdout.readline() == "asked\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
+
+
+def test_v_is_understood_after_the_command_too(ada: Cli) -> None:
+    assert "ada@example.com" in ada("run", "--once", "-v").stderr

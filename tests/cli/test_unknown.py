@@ -59,3 +59,12 @@ def test_settled_all_at_once(doubtful: Cli) -> None:
 )
 def test_what_must_be_said(cli: Cli, wrong: list[str]) -> None:
     cli("resolve", *wrong, code=2)
+
+
+def test_both_answers_at_once_are_none(doubtful: Cli) -> None:
+    doubtful("run", "--once")
+    first = str(doubtful.json("unknown")[0]["id"])
+    for words in ((), ("--sent", "--not-sent")):
+        refused = doubtful("resolve", first, *words, code=2)
+        assert "say what became of it" in refused.stderr
+    assert len(doubtful.json("unknown")) == 2
