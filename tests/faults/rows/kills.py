@@ -120,7 +120,7 @@ def early_mark() -> Iterator[None]:
 def early_mark_and_forget() -> Iterator[None]:
     """The same, and what is in doubt is taken for sent."""
 
-    def doubt(self: Onward, sending: Sending, reason: Reason, now: datetime) -> bool:
+    def doubt(self: Onward, sending: Sending, reason: Reason, now: datetime, *, jitter: float) -> bool:
         person = self._store.subscriptions.people([sending.subscription_id])[sending.subscription_id]
         self._catalogue.refresh([person.sequence_id])
         self._store.claims.settle(person.id, sending.step_id, sending.number, DeliveryState.SENT, now)
