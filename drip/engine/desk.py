@@ -5,6 +5,8 @@ Nothing is decided about people here, and no octet is sent.
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
@@ -25,6 +27,10 @@ Inbox = SimpleQueue[Claim | None]
 """Claims to be worked off; None tells one thread to end."""
 
 
+AHEAD = 50
+"""Letters that are made before anybody is free to carry them."""
+FRESH = 2.0
+"""Seconds after which one is made anew: its window may have closed, its Date is no longer now."""
 _REFUSALS = (OutcomeKind.NO_MAILBOX, OutcomeKind.REFUSED)
 
 
@@ -58,6 +64,8 @@ class SendingDesk:
         self._writer = writer
         self._overseer = overseer
         self._first: Claim | None = None
+        self._ahead: deque[tuple[float, Letter]] = deque()
+        """Each with when it was made, by the monotonic clock."""
         self._ended = False
         self._results: list[Result] = []
 
@@ -74,15 +82,23 @@ class SendingDesk:
 
     def take(self) -> Letter | None:
         """The next letter; see `engine.ports.Desk`. What is not to be sent is settled on the way."""
-        while (claim := self._claim()) is not None:
-            if self._overseer.halted:
-                self._give_back(claim)
-                return None
-            made = self._sender.make(claim)
-            if isinstance(made, Letter):
-                return made
-            self._settle(made)
-        return None
+        if self._overseer.halted:
+            self._give_back()
+            return None
+        while self._ahead:
+            made_at, letter = self._ahead.popleft()
+            if time.monotonic() - made_at < FRESH:
+                return letter
+            if (again := self._letter(letter.claim)) is not None:
+                return again
+        return self._next()
+
+    def prepare(self) -> bool:
+        """Make a letter ahead; see `engine.ports.Desk`."""
+        if len(self._ahead) >= AHEAD or self._overseer.halted or (letter := self._next()) is None:
+            return False
+        self._ahead.append((time.monotonic(), letter))
+        return True
 
     def mark(self, letters: Sequence[Letter], tell: Callable[[], None]) -> Marking:
         """Whether each may be sent; see `engine.ports.Desk`."""
@@ -114,6 +130,20 @@ class SendingDesk:
             self._overseer.lost_hold(error)
         self._overseer.settled(len(results))
 
+    def _next(self) -> Letter | None:
+        while (claim := self._claim()) is not None:
+            if (letter := self._letter(claim)) is not None:
+                return letter
+        return None
+
+    def _letter(self, claim: Claim) -> Letter | None:
+        """None where it is not to be sent: that is settled."""
+        made = self._sender.make(claim)
+        if isinstance(made, Letter):
+            return made
+        self._settle(made)
+        return None
+
     def _settle(self, result: Result) -> None:
         if isinstance(result.outcome, Outcome):
             self._overseer.look_at(result.outcome)
@@ -133,10 +163,13 @@ class SendingDesk:
         self._ended = self._ended or claim is None
         return claim
 
-    def _give_back(self, claim: Claim) -> None:
-        claims = [claim]
-        while (another := self._claim()) is not None:
-            claims.append(another)
+    def _give_back(self) -> None:
+        claims = [letter.claim for _, letter in self._ahead]
+        self._ahead.clear()
+        while (claim := self._claim()) is not None:
+            claims.append(claim)
+        if not claims:
+            return
         try:
             self._writer.release(claims)
         except Unavailable as error:

@@ -111,8 +111,11 @@ class SmtpFleet:
             desk.done(parcel, outcome)
 
     def _tend(self, desk: Desk[Any], pending: Pending) -> None:
-        """While marks are made, lead on whoever has an answer; no new message is begun, as that takes its time."""
-        for number, _ in self._poll.poll(1000):
+        """While marks are made, lead on whoever has an answer, and make the next messages; none is begun."""
+        ready = self._poll.poll(0)
+        if not ready and not desk.prepare():
+            ready = self._poll.poll(1000)
+        for number, _ in ready:
             if pending.done():
                 return  # the others stay ready
             if number == self._ear.fileno():
@@ -191,11 +194,10 @@ class SmtpFleet:
         return self._waiting.pop(number)
 
     def _wait(self, desk: Desk[Any]) -> None:
-        now = time.monotonic()
-        patience = min((lane.deadline for lane in self._waiting.values()), default=now + 60.0) - now
-        if desk.holds:
-            patience = min(patience, HOLD)
-        ready = self._poll.poll(max(0.0, patience) * 1000)
+        while not (ready := self._poll.poll(0)) and desk.prepare():
+            pass
+        if not ready:
+            ready = self._poll.poll(self._patience(desk) * 1000)
         for number, _ in ready:
             if number == self._ear.fileno():
                 self._hear_bell(desk)
@@ -206,6 +208,13 @@ class SmtpFleet:
         now = time.monotonic()
         for number in [number for number, lane in self._waiting.items() if lane.deadline <= now]:
             self._go_on(desk, self._unpark(number), None, TimeoutError("no answer in time"))
+
+    def _patience(self, desk: Desk[Any]) -> float:
+        """Seconds that an answer may be waited for now."""
+        if desk.holds:
+            return HOLD
+        now = time.monotonic()
+        return max(0.0, min((lane.deadline for lane in self._waiting.values()), default=now + 60.0) - now)
 
     def _resume(self, desk: Desk[Any], lane: _Lane) -> None:
         came: Any = None

@@ -92,6 +92,9 @@ class _OneParcel:
         given, self.given = self.given, True
         return None if given else self
 
+    def prepare(self) -> bool:
+        return False
+
     def mark(self, parcels: Sequence[_OneParcel], _tell: Callable[[], None]) -> Decided:
         return Decided([self.answer() for _ in parcels])
 

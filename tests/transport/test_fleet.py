@@ -47,6 +47,9 @@ class Desk:
     def take(self) -> Parcel | None:
         return self.parcels.pop(0) if self.parcels else None
 
+    def prepare(self) -> bool:
+        return False
+
     def mark(self, parcels: Sequence[Parcel], _tell: Callable[[], None]) -> Decided:
         self.groups.append([parcel.recipient for parcel in parcels])
         return Decided([parcel.recipient not in self.refused for parcel in parcels])

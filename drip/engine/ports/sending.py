@@ -76,6 +76,10 @@ class Desk(Protocol[P]):
         """The next one; None when there is none now."""
         ...
 
+    def prepare(self) -> bool:
+        """Make one ready for a later `take`, while there is nothing better to do; False when there is none to make."""
+        ...
+
     def mark(self, parcels: Sequence[P], tell: Callable[[], None], /) -> Pending:
         """Before the final dots of these: whether each may be sent, durably. What `done` brought is written with it.
 
