@@ -43,7 +43,6 @@ def _completer(kind: str) -> Completer:
             "sequence": lambda: completing.sequences(context),
             "step": lambda: completing.steps(context),
             "address": lambda: completing.addresses(context, begins),
-            "topic": completing.topics,
         }[kind]()
         return [CompletionItem(name) for name in offered if name.lower().startswith(begins.lower())]
 
@@ -57,7 +56,6 @@ def _path_completer(kind: str) -> Completer:
 complete_sequences = _completer("sequence")
 complete_steps = _completer("step")
 complete_addresses = _completer("address")
-complete_topics = _completer("topic")
 complete_files = _path_completer("file")
 complete_folders = _path_completer("dir")
 

@@ -43,13 +43,6 @@ def addresses(context: click.Context, begins: str) -> list[str]:
     return names.addresses(_database(context), begins, sequence if isinstance(sequence, str) else None)
 
 
-def topics() -> list[str]:
-    """Pages of the manual."""
-    from drip.cli.manual import entries
-
-    return [entry.topic for entry in entries()]
-
-
 def _sorted(found: Iterable[str]) -> list[str]:
     return sorted(set(found))
 

@@ -28,9 +28,9 @@ PIPE_CLOSED = 128 + signal.SIGPIPE
 
 HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
     "Files": {
-        "init": ("files", "Make a new project."),
-        "check": ("files", "Report every problem in the files."),
-        "schema": ("files", "Print the JSON Schema of sequence files."),
+        "init": ("starting", "Make a new project."),
+        "check": ("checking", "Report every problem in the files."),
+        "schema": ("checking", "Print the JSON Schema of sequence files."),
         "plan": ("planning", "Show what apply would change, in files and in people."),
         "apply": ("planning", "Bring the database to what the files say."),
         "preview": ("previewing", "Show a step as it would be sent."),
@@ -40,16 +40,16 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "test": ("testing", "Run the tests of the sequence files."),
     },
     "People": {
-        "subscribe": ("people", "Add a person to a sequence."),
+        "subscribe": ("subscriptions", "Add a person to a sequence."),
         "import": ("importing", "Add the people of a CSV file."),
         "subscribers": ("subscribers", "List who is where, what is next and when."),
         "subscriber": ("subscribers", "Show one person: what was, and what is to come."),
-        "pause": ("people", "Stop a person's clock."),
-        "resume": ("people", "Let a person's clock go on."),
-        "cancel": ("people", "End a person's subscription."),
-        "set": ("people", "Change a person's variables."),
+        "pause": ("subscriptions", "Stop a person's clock."),
+        "resume": ("subscriptions", "Let a person's clock go on."),
+        "cancel": ("subscriptions", "End a person's subscription."),
+        "set": ("subscriptions", "Change a person's variables."),
         "contacts": ("contacts", "Look after people, whatever sequences they are in."),
-        "retry": ("people", "Make failed subscriptions active again."),
+        "retry": ("subscriptions", "Make failed subscriptions active again."),
     },
     "Sending": {
         "run": ("running", "Send what is due: a loop, or one pass."),
@@ -60,7 +60,7 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "suppress": ("suppressions", "Look after the addresses that are never mailed."),
     },
     "Looking": {
-        "status": ("sequences", "Show the state of the whole, or set a sequence's status."),
+        "status": ("status", "Show the state of the whole, or set a sequence's status."),
         "list": ("sequences", "List the sequences."),
         "show": ("sequences", "Show one sequence with its steps."),
         "history": ("sequences", "List the revisions of a sequence."),
@@ -80,9 +80,14 @@ HEADINGS: dict[str, dict[str, tuple[str, str]]] = {
         "completion": ("completion", "Print the completion script of a shell."),
     },
 }
-"""Heading -> command -> (module in this package, the first line of its help)."""
+"""Heading -> command -> (module, the first line of its help). The modules of a heading are a package of its name."""
 
-COMMANDS = {name: entry for commands in HEADINGS.values() for name, entry in commands.items()}
+COMMANDS = {
+    name: (f"drip.cli.{heading.lower()}.{module}", help_line)
+    for heading, commands in HEADINGS.items()
+    for name, (module, help_line) in commands.items()
+}
+"""Command -> (its module's whole name, the first line of its help)."""
 
 
 class Commands(click.Group):
@@ -96,7 +101,7 @@ class Commands(click.Group):
         """The command itself; by convention `list` is `list_command` in its module."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"drip.cli.{COMMANDS[cmd_name][0]}")
+        module = import_module(COMMANDS[cmd_name][0])
         command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 

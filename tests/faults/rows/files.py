@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from click.testing import CliRunner
 
-from drip.cli import problems
+from drip.cli.files import problems
 from drip.cli.main import drip
 from drip.errors import Severity
 from drip.files.sequences import ProjectFiles

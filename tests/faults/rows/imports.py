@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from random import Random
 from unittest.mock import patch
 
-from drip.cli import importing
-from drip.cli.csv_file import BadRow, read_people
+from drip.cli.people import importing
+from drip.cli.people.csv_file import BadRow, read_people
 from drip.errors import Invalid
 from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.trial import Trial, run_drip

@@ -1,0 +1,1 @@
+"""Commands around it: servers, keys, the database, the manual. The heading Project of `drip --help`."""
