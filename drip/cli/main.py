@@ -146,14 +146,15 @@ class Commands(click.Group):
             sys.stdout.flush()
             return code if isinstance(code, int) else DONE
         except (PipeClosed, BrokenPipeError):
-            # Python flushes stdout once more at its end: that must go nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_the_rest()
             return PIPE_CLOSED
         except (click.Abort, KeyboardInterrupt):
-            click.echo("drip: interrupted", err=True)
+            _say("interrupted", None)
             return INTERRUPTED
         except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message(), err=True)
+            from drip.cli.output import line
+
+            line(error.format_message(), err=True)
             return USAGE
         except click.ClickException as error:
             _say(error.format_message(), _usage(error))
@@ -161,6 +162,20 @@ class Commands(click.Group):
         except DripError as error:
             _say(error.message, error.hint or _way_on(error))
             return exit_code(error)
+        except OSError as error:
+            from drip.cli.output import FULL
+
+            if error.errno not in FULL:
+                raise
+            _drop_the_rest()
+            where = f"{error.filename or 'the output'} can't be written"
+            _say(f"{where}: {(error.strerror or str(error)).lower()}", "free some space, then try again")
+            return UNAVAILABLE
+
+
+def _drop_the_rest() -> None:
+    """Python flushes stdout once more at its end: that must go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class PipeClosed(Exception):
@@ -250,6 +265,9 @@ def drip(context: click.Context, folder: str | None, config: str | None, verbose
 
 def main() -> None:
     """The entry point of `drip` and `python -m drip`."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # closed by whoever started us: nothing else may get its number
+            setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115
     # People are made by the hundred thousand, and kept: looking for cycles among them is a sixth of a large apply.
     gc.set_threshold(50_000)
     drip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -23,9 +24,27 @@ BAR_AFTER = 0.5
 """Seconds after which work counts as long, and gets a bar."""
 
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What the system says of a file that takes no more."""
+
+
 def line(text: str = "", *, err: bool = False) -> None:
-    """Write lines; what is in them must be safe: see `clean`."""
-    click.echo(text, err=err, color=None if colours(sys.stderr if err else sys.stdout) else False)
+    """Write lines; what is in them must be safe: see `clean`. Talk that nobody can take is left out: work goes on."""
+    try:
+        click.echo(text, err=err, color=None if colours(sys.stderr if err else sys.stdout) else False)
+    except OSError:
+        if not err:
+            raise
+
+
+@contextmanager
+def where_there_is_room() -> Iterator[None]:
+    """What is written in this block is left out when the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
 
 
 def note(text: str) -> None:

@@ -180,7 +180,7 @@ def _loop(
     place: tuple[str, int] | None,
     crew: Crew,
 ) -> None:
-    from drip.cli.output import complain, line, note, write_json_line
+    from drip.cli.output import complain, line, note, where_there_is_room, write_json_line
     from drip.cli.sending.passes import KINDS, report_object, summary, trouble
     from drip.cli.sending.telling import Teller
     from drip.cli.stopping import stopped_by_signals
@@ -198,10 +198,11 @@ def _loop(
         if server is not None:
             server.check()
         if any(report_object(report)[kind] for kind in KINDS):
-            if as_json:
-                write_json_line(report_object(report))
-            else:
-                line(f"{clock().astimezone(invocation.zone):%H:%M:%S}  {summary(report, invocation, clock())}")
+            with where_there_is_room():
+                if as_json:
+                    write_json_line(report_object(report))
+                else:
+                    line(f"{clock().astimezone(invocation.zone):%H:%M:%S}  {summary(report, invocation, clock())}")
         message, hint = trouble(report, invocation.settings) if report.trouble else ("", None)
         if message != told[0]:
             complain(message, hint) if message else note("drip: it works again")
