@@ -16,11 +16,11 @@ from drip.core.settings import Settings, TransportKind
 from drip.files.config import find_config, load_settings, read_settings
 
 if TYPE_CHECKING:
-    from drip.engine.ledger import Fact
     from drip.engine.plan import Incoming
     from drip.engine.ports import Transport
     from drip.engine.rehearsal import Answer, Rehearsal
     from drip.engine.reports import Taken
+    from drip.engine.results import Fact
     from drip.engine.worker import Worker
     from drip.files.sequences import ProjectFiles
     from drip.inbound.collector import Collector

@@ -19,12 +19,12 @@ from drip.core.sequence import Sequence as EmailSequence
 from drip.core.settings import Settings
 from drip.core.subscription import Subscription
 from drip.engine.apply import Origin, apply
-from drip.engine.ledger import Fact
 from drip.engine.people import find_subscription
 from drip.engine.plan import Incoming, Plan, make_plan
 from drip.engine.ports import Envelope
 from drip.engine.records import Worker as WorkerRow
 from drip.engine.report import Report
+from drip.engine.results import Fact
 from drip.engine.subscribe import Answered, Request, subscribe
 from drip.engine.worker import Worker
 from drip.store.database import Database

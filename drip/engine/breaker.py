@@ -30,8 +30,8 @@ class Breaker:
 
     def opens(self, now: datetime) -> bool:
         """Look at the last refusals; when they point at us, put everybody of that window back as they were."""
-        window = self._store.claims.last_handed_over(BREAKER_WINDOW)
-        refused = [delivery_id for delivery_id, _, hard in window if hard]
+        window = self._store.deliveries.last_handed_over(BREAKER_WINDOW)
+        refused = [delivery_id for delivery_id, hard in window if hard]
         if breaker_opens(len(refused), len(window)):
             self._open(refused, len(window), now)
         return self.is_open
@@ -40,8 +40,8 @@ class Breaker:
         """The server has said that our domain or relay is at fault: what it refused in this pass says nothing."""
         if self.is_open:
             return
-        window = self._store.claims.last_handed_over(BREAKER_WINDOW, self._since)
-        self._open([delivery_id for delivery_id, _, hard in window if hard], len(window), now)
+        window = self._store.deliveries.last_handed_over(BREAKER_WINDOW, self._since)
+        self._open([delivery_id for delivery_id, hard in window if hard], len(window), now)
 
     def _open(self, refused: Sequence[int], looked_at: int, now: datetime) -> None:
         self.is_open = True
@@ -52,7 +52,7 @@ class Breaker:
 
     def _put_back(self, refused: Sequence[int], now: datetime) -> None:
         failed = self._store.subscriptions.failed_with(refused)
-        self._store.claims.excuse(refused, now)
+        self._store.deliveries.excuse(refused, now)
         for person in self._store.subscriptions.people(failed).values() if failed else ():
             self._onward.reinstate(person, now)
         for email, added_at in self._store.suppressions.remove_made_by(refused):

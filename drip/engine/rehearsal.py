@@ -17,9 +17,10 @@ from drip.core.sequence import Definition, SequenceStatus, Source, Template
 from drip.core.settings import Limits, Settings
 from drip.engine.catalogue import Catalogue
 from drip.engine.compose import Composer
-from drip.engine.ledger import Fact, Ledger
+from drip.engine.ledger import Ledger
 from drip.engine.ports import Envelope, Store
 from drip.engine.records import Marked
+from drip.engine.results import Fact
 from drip.engine.sender import Sender
 from drip.engine.subscribe import Answered, Request, subscribe
 

@@ -14,10 +14,10 @@ from drip.core.sequence import Step
 from drip.core.settings import Settings
 from drip.engine.catalogue import Catalogue
 from drip.engine.compose import Composed, Composer
-from drip.engine.ledger import Result
 from drip.engine.points import Point, reached
 from drip.engine.ports import Envelope, Session
 from drip.engine.records import Claim, Marked, StoredSequence
+from drip.engine.results import Result
 from drip.errors import RenderFailed
 
 

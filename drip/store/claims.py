@@ -337,55 +337,6 @@ class Claims:
             *(claim.subscription_id, claim.number, claim.step_id),
         )
 
-    def sent_since(self, moment: datetime) -> bool:
-        """Whether any message was accepted since then."""
-        return (
-            self._database.row(
-                "SELECT 1 FROM delivery WHERE at >= ? AND state = 'sent' AND state IN ('sent', 'failed') LIMIT 1",
-                ms(moment),
-            )
-            is not None
-        )
-
-    def excuse(self, delivery_ids: Sequence[int], now: datetime) -> None:
-        """Make refused deliveries wait for another try: the refusal was our own fault.
-
-        Those of people who have opted out since are left alone: nothing of theirs is tried again.
-        """
-        self._database.run(
-            "UPDATE delivery SET state = 'deferred', reason = ?, at = ?,"
-            " attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END"
-            f" WHERE id IN ({marks(len(delivery_ids))}) AND state = 'failed'"
-            " AND (EXISTS (SELECT 1 FROM subscription s JOIN contact c ON c.id = s.contact_id"
-            " JOIN suppression x ON x.email_key = c.email_key"
-            " WHERE s.id = delivery.subscription_id AND x.delivery_id = delivery.id)"
-            " OR EXISTS (SELECT 1 FROM subscription s WHERE s.id = delivery.subscription_id AND s.status = 'failed'"
-            " AND s.next_step_id = delivery.step_id))",
-            *(Reason.BREAKER.value, ms(now)),
-            *delivery_ids,
-        )
-
-    def delivery_id(self, subscription_id: int, step_id: int) -> int | None:
-        """The row of a delivery, or None when nothing happened yet."""
-        found: int | None = self._database.value(
-            "SELECT id FROM delivery WHERE subscription_id = ? AND step_id = ?", subscription_id, step_id
-        )
-        return found
-
-    def last_handed_over(self, count: int, since: datetime | None = None) -> list[tuple[int, int, bool]]:
-        """The newest deliveries that a server answered for good: (id, subscription, whether it is a hard refusal).
-
-        A mailbox that is full or disabled (5.2.x) exists: that says nothing of us.
-        """
-        rows = self._database.rows(
-            "SELECT id, subscription_id, reason = 'no_mailbox' OR (reason = 'refused' AND code IS NOT NULL"
-            " AND COALESCE(answer, '') NOT LIKE '5.2.%') FROM delivery"
-            " WHERE state IN ('sent', 'failed') AND (state = 'sent' OR code IS NOT NULL) AND at >= ?"
-            " ORDER BY at DESC, id DESC LIMIT ?",
-            *(ms(since) or 0, count),
-        )
-        return [(row_id, subscription_id, bool(hard)) for row_id, subscription_id, hard in rows]
-
     def _claims(self, ids: Sequence[int]) -> list[Claim]:
         found: list[Claim] = []
         for start in range(0, len(ids), 500):

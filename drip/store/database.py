@@ -14,8 +14,6 @@ from typing import Any, Protocol
 
 EVERYTHING = 2**62
 """A LIMIT that is none."""
-
-
 GROUP = 100
 """Rows of parameters in one statement: what runs as one is done while other threads go on."""
 

@@ -6,19 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from drip.core.delivery import DeliveryState, Reason
 from drip.core.moments import from_milliseconds
-from drip.engine.records import Delivery
 from drip.engine.why import Change, Letter
 from drip.store.database import Database
+from drip.store.deliveries import SHOWN, delivery_of
 from drip.store.rows import load
 
-_LETTER = """
-    SELECT d.id, d.subscription_id, q.slug, t.key, c.email, d.state, d.reason, d.attempts, d.at, d.revision, d.code,
-        d.answer, d.content_hash, d.step_id, s.sequence_id, s.contact_id, c.name, c.variables, s.variables
-    FROM delivery d JOIN subscription s ON s.id = d.subscription_id JOIN contact c ON c.id = s.contact_id
-    JOIN sequence q ON q.id = s.sequence_id JOIN step t ON t.id = d.step_id
-"""
+_LETTER = SHOWN.format(
+    more=", d.content_hash, d.step_id, s.sequence_id, s.contact_id, c.name, c.variables, s.variables"
+)
 
 # What variables and names were before each change that came after the step's last event, newest first.
 _CHANGES = """
@@ -53,20 +49,7 @@ class Letters:
         if row is None:
             return None
         return Letter(
-            delivery=Delivery(
-                id=row[0],
-                subscription_id=row[1],
-                sequence=row[2],
-                step=row[3],
-                email=row[4],
-                state=DeliveryState(row[5]),
-                reason=Reason(row[6]) if row[6] else None,
-                attempts=row[7],
-                at=from_milliseconds(row[8]),
-                revision=row[9],
-                code=row[10],
-                answer=row[11],
-            ),
+            delivery=delivery_of(row),
             content_hash=row[12],
             step_id=row[13],
             sequence_id=row[14],

@@ -21,7 +21,7 @@ def open_url(url: str) -> Database:
         return SqliteDatabase(None if rest == "/:memory:" else Path(rest[1:]))
     if scheme == "postgresql":
         try:
-            from drip.store.postgres import PostgresDatabase
+            from drip.store.postgres.database import PostgresDatabase
         except ImportError as error:
             raise Invalid(
                 f"database: PostgreSQL needs psycopg 3: {error}", "install it: python -m pip install 'drip[postgres]'"

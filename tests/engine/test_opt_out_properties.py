@@ -11,8 +11,8 @@ from drip.core.policy import Send
 from drip.core.sequence import Resubscribe, SequenceStatus
 from drip.core.subscription import SubscriptionStatus, SuppressionReason
 from drip.engine import people
-from drip.engine.ledger import Result
 from drip.engine.records import Claim, Marked
+from drip.engine.results import Result
 from drip.engine.sender import judge
 from drip.engine.subscribe import Request, subscribe_many
 from drip.engine.suppress import suppress

@@ -18,10 +18,11 @@ from drip.core.sequence import Sequence as EmailSequence
 from drip.core.subscription import SubscriptionStatus
 from drip.engine import people
 from drip.engine.catalogue import Catalogue
-from drip.engine.ledger import Ledger, Result
+from drip.engine.ledger import Ledger
 from drip.engine.plan import SequencePlan, StepPlan
 from drip.engine.recompute import Move, recompute
 from drip.engine.records import Marked
+from drip.engine.results import Result
 from drip.engine.sender import judge
 from drip.store.invariants import violations
 from drip.store.sqlite import SqliteDatabase

@@ -16,9 +16,10 @@ import pytest
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.engine import worker as worker_module
 from drip.engine import writer as writer_module
-from drip.engine.ledger import Fact, Ledger
+from drip.engine.ledger import Ledger
 from drip.engine.ports import Envelope
 from drip.engine.report import Report
+from drip.engine.results import Fact
 from drip.engine.worker import Worker
 from drip.errors import DatabaseUnavailable
 from drip.store import sqlite as sqlite_module

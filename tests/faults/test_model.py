@@ -20,8 +20,8 @@ from drip.core.policy import Send
 from drip.core.sequence import SequenceStatus, Step
 from drip.core.subscription import SuppressionReason
 from drip.engine import people
-from drip.engine.ledger import Result
 from drip.engine.records import Claim, Marked
+from drip.engine.results import Result
 from drip.engine.sender import judge
 from drip.engine.subscribe import Answer, Request, subscribe_many
 from drip.engine.suppress import suppress

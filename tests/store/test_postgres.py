@@ -20,7 +20,7 @@ from drip.errors import DatabaseUnavailable, Invalid
 from drip.store.copying import TABLES, copy_rows, count_rows
 from drip.store.invariants import violations
 from drip.store.opening import open_url
-from drip.store.postgres import PostgresDatabase
+from drip.store.postgres.database import PostgresDatabase
 from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
 from tests.databases import drop, name_of, new_postgres, server
@@ -273,7 +273,7 @@ def _receive(end: socket.socket) -> bytes:
 def test_a_commit_whose_answer_was_lost_is_found_out_about(
     url: str, heard: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drip.store.postgres_link.IN_DOUBT", 1.0)
+    monkeypatch.setattr("drip.store.postgres.link.IN_DOUBT", 1.0)
     cutter = Cutter(server().port, heard=heard)
     database = open_url(url.replace(f":{server().port}/", f":{cutter.port}/"))
     raised = None
@@ -416,7 +416,7 @@ def test_psycopg_is_loaded_for_postgresql_alone(tmp_path: Path) -> None:
         "import sys; from drip.store.opening import open_url; from drip.store.store import Store\n"
         f"with Store(open_url('sqlite:///{tmp_path}/drip.db')).opened(): pass\n"
         "assert 'psycopg' not in sys.modules\n"
-        "import psycopg, drip.store.postgres"
+        "import psycopg, drip.store.postgres.database"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
     assert isinstance(open_url("postgresql://host/drip"), PostgresDatabase)

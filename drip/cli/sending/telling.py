@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from drip.cli.invocation import Invocation
-    from drip.engine.ledger import Fact
+    from drip.engine.results import Fact
 
 
 class Teller:

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from drip.core.delivery import Outcome, OutcomeKind
-from drip.engine.ledger import Fact, Ledger, Result
+from drip.engine.ledger import Ledger
+from drip.engine.results import Fact, Result
 from tests.engine import test_plan_properties as edits
 from tests.faults.registry import Case, Control, Figures, Row
 

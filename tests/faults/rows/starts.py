@@ -177,7 +177,7 @@ def plain_migrations() -> Iterator[None]:
 @contextmanager
 def plain_on_a_server() -> Iterator[None]:
     """No lock on the server either."""
-    from drip.store.postgres import PostgresDatabase
+    from drip.store.postgres.database import PostgresDatabase
 
     unlocked: Callable[[PostgresDatabase], object] = lambda self: self.transaction(alone=False)  # noqa: E731
     with plain_migrations(), patch.object(PostgresDatabase, "migrating", unlocked):

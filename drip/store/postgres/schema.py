@@ -9,7 +9,7 @@ from typing import Any
 
 from drip.errors import DripError
 from drip.store.database import Cursor
-from drip.store.postgres_sql import definition
+from drip.store.postgres.sql import definition
 
 Execute = Callable[[str, Sequence[Any]], Cursor]
 

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from drip.errors import DatabaseUnavailable, Invalid
-from drip.store.postgres_errors import unreachable
+from drip.store.postgres.errors import unreachable
 
 CONNECT_WITHIN = 10
 """Seconds."""

@@ -1,0 +1,1 @@
+"""PostgreSQL. Imported only where `database` names one."""
