@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -173,16 +173,8 @@ class SqliteDatabase(Database):
         finally:
             connection.set_progress_handler(None, 0)
 
-    @contextmanager
-    def translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (peewee.DatabaseError, peewee.InterfaceError, sqlite3.Error) as error:
-            name = getattr(getattr(error, "orig", None) or error, "sqlite_errorname", "")
-            words = next((words for prefix, words in _WORDS.items() if name.startswith(prefix)), None)
-            if words is None:
-                raise
-            raise DatabaseUnavailable(f"{words[0]} ({self.place})", words[1]) from error
+    def translated(self) -> AbstractContextManager[None]:
+        return _translated(self.place)
 
     def schema_version(self) -> int:
         # Kept in the file's header, so that looking costs nothing.
@@ -210,12 +202,8 @@ class SqliteDatabase(Database):
             self.run(f"PRAGMA user_version = {version}")
 
     def backup_to(self, path: Path) -> None:
-        with self.translated():
-            target = sqlite3.connect(path)
-            try:
-                self.peewee.connection().backup(target)
-            finally:
-                target.close()
+        with _translated(str(path)), closing(sqlite3.connect(path)) as target:
+            self.peewee.connection().backup(target)
 
     def overwrite_deleted(self) -> None:
         self.run("PRAGMA secure_delete = ON")
@@ -265,3 +253,15 @@ class SqliteDatabase(Database):
                 f"only {free // 1_048_576} MB are free on the disk of {self.path.name}",
                 "nothing is sent below 64 MB, as it might not be recorded: free some space",
             )
+
+
+@contextmanager
+def _translated(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (peewee.DatabaseError, peewee.InterfaceError, sqlite3.Error) as error:
+        name = getattr(getattr(error, "orig", None) or error, "sqlite_errorname", "")
+        words = next((words for prefix, words in _WORDS.items() if name.startswith(prefix)), None)
+        if words is None:
+            raise
+        raise DatabaseUnavailable(f"{words[0]} ({place})", words[1]) from error

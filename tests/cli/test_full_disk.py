@@ -89,3 +89,13 @@ def _until_mailed(cli: Cli, count: int, loop: subprocess.Popen[str]) -> None:
         assert loop.poll() is None, "the loop has ended"
         assert time.monotonic() < deadline, "nothing is sent"
         time.sleep(0.02)
+
+
+@pytest.mark.sqlite
+def test_a_backup_that_finds_no_room_names_the_copy_and_leaves_nothing(ada: Cli) -> None:
+    script = f'ulimit -f 100; exec "{sys.executable}" -m drip -C "{ada.folder}" db backup copy.db'
+    result = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 3
+    assert result.stderr.startswith(f"drip: {ada.folder / 'copy.db'} was not made: the disk can't be")
+    assert "drip.db)" not in result.stderr
+    assert [path.name for path in ada.folder.iterdir() if "copy" in path.name] == []

@@ -92,8 +92,8 @@ class Trial:
         self.due = due
         self.log = folder / "server.jsonl"
         self.errors = folder / "errors.txt"
-        prepared, name = _prepared(due, sequence, case.database)
-        shutil.copytree(prepared, folder, dirs_exist_ok=True)
+        project, name = prepared(due, sequence, case.database)
+        shutil.copytree(project, folder, dirs_exist_ok=True)
         self._database = None
         if case.database == "postgresql":
             self._database = _databases[folder] = new_postgres(name)
@@ -101,7 +101,20 @@ class Trial:
 
     def configure(self, **smtp: Any) -> None:
         """Write drip.yaml, with these lines of `smtp:`."""
+        self._smtp = smtp
         (self.folder / "drip.yaml").write_text(_config(self._database, smtp))
+
+    @property
+    def file(self) -> Path:
+        """SQLite's file."""
+        return Path(self._database.removeprefix("sqlite:///")) if self._database else self.folder / "drip.db"
+
+    def move_database(self, folder: Path) -> None:
+        """Put SQLite's file into another folder; nobody may be at work."""
+        for path in self.folder.glob("drip.db*"):
+            shutil.move(path, folder)
+        self._database = f"sqlite:///{folder / 'drip.db'}"
+        self.configure(**self._smtp)
 
     def start(self, before: Callable[[Worker], None] = lambda worker: None) -> Child:
         """A worker in a process of its own."""
@@ -219,7 +232,7 @@ def _scratch() -> Path:
 
 
 @cache
-def _prepared(due: int, sequence: str, database: str) -> tuple[Path, str]:
+def prepared(due: int, sequence: str, database: str) -> tuple[Path, str]:
     """A folder with a project in which so many are due, and its database on PostgreSQL, both to be copied."""
     folder = _scratch() / f"due{due}-{len(list(_scratch().iterdir()))}"
     (folder / "sequences").mkdir(parents=True)

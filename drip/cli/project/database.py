@@ -92,8 +92,8 @@ def backup_database(invocation: Invocation, file: str) -> None:
     """
     import os
 
-    from drip.cli.output import clean, line
-    from drip.errors import Invalid
+    from drip.cli.output import FULL, clean, line
+    from drip.errors import DatabaseUnavailable, Invalid
 
     target = invocation.path(file)
     if os.path.lexists(target):
@@ -106,7 +106,11 @@ def backup_database(invocation: Invocation, file: str) -> None:
         with invocation.opened() as store:
             store.database.backup_to(partial)
         os.link(partial, target)
+    except DatabaseUnavailable as error:
+        raise DatabaseUnavailable(f"{target} was not made: {error.message}", error.hint) from error
     except OSError as error:
+        if error.errno in FULL:
+            raise
         raise Invalid(f"{target} can't be written: {(error.strerror or str(error)).lower()}") from error
     finally:
         partial.unlink(missing_ok=True)

@@ -1,10 +1,9 @@
-"""Rows 11 to 13: a machine that crashes, a disk that is full, a database that is busy or cut off."""
+"""Rows 11 and 13: a machine that crashes, a database that is busy or cut off."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import shutil
 import signal
 import sqlite3
@@ -213,34 +212,7 @@ def normal() -> Iterator[None]:
         yield
 
 
-def full_trial(case: Case) -> Figures:
-    """The disk takes no more at a random moment; later there is room again."""
-    random, kind = case.random, ("file size", "pages")[case.number % 2]
-    connections = random.randint(1, 4)
-    with a_trial(case, due=DUE, connections=connections, latency=0.002) as one:
-        size = (one.folder / "drip.db").stat().st_size
-
-        def before() -> None:
-            drip.engine.writer.PATIENCE = 0.2
-            drip.engine.writer.RETRY_EVERY = 0.05
-            if kind == "file size":
-                most = random.randint(40_000, 300_000)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-            else:
-                pragma("max_page_count", size // 4096 + random.randint(0, 4)).__enter__()
-
-        code = run_drip(one, "run", "--once", before=before).wait()
-        said = one.errors.read_text()
-        figures = Figures(faults=1)
-        figures.breach(code not in (0, 3), f"{kind}: exit code {code}: {said[-400:]}")
-        figures.breach("Traceback" in said, f"{kind}: a traceback: {said[-400:]}")
-        figures.breach(code == 3 and "disk" not in said, f"{kind}: it is not said: {said[-300:]}")
-        figures.counts["full"] += code == 3
-        figures += _whole_again(one, connections, kind)
-    return figures
-
-
-def _whole_again(one: Trial, connections: int, kind: str) -> Figures:
+def whole_again(one: Trial, connections: int, kind: str) -> Figures:
     """What must be true once things work again."""
     one.finish()
     books = one.books()
@@ -252,12 +224,6 @@ def _whole_again(one: Trial, connections: int, kind: str) -> Figures:
     figures.breach(bool(after.twice), f"{kind}: mailed twice after resolve: {after.twice[:3]}")
     figures.breach(len(after.accepted) != one.due, f"{kind}: {one.due - len(after.accepted)} were never mailed")
     return figures
-
-
-def it_happened(figures: Figures) -> Iterator[str]:
-    """A limit that was never met shows nothing."""
-    if figures.trials >= 10 and figures.counts["full"] < figures.trials // 4:
-        yield f"the disk was full in {figures.counts['full']} of {figures.trials} trials only"
 
 
 @contextmanager
@@ -290,7 +256,7 @@ def busy_trial(case: Case) -> Figures:
         code, said = child.wait(), one.errors.read_text()
         figures.breach(code not in (0, 3), f"{kind}: exit code {code}: {said[-600:]}")
         figures.breach("Traceback" in said, f"{kind}: a traceback: {said[-600:]}")
-        figures += _whole_again(one, connections, kind)
+        figures += whole_again(one, connections, kind)
     return figures
 
 
@@ -387,16 +353,6 @@ ROWS = [
         release=500,
         trial=power_trial,
         control=Control("synchronous=NORMAL", normal, within=4, shows="mailed twice"),
-    ),
-    Row(
-        number=12,
-        promise="Disk full is clean",
-        fault="RLIMIT_FSIZE and max_page_count at a random moment",
-        ci=20,
-        release=120,
-        trial=full_trial,
-        judged=it_happened,
-        control=Control("sends although the mark was not written", mark_anyway, within=12, shows="mailed twice"),
     ),
     Row(
         number=13,
