@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,24 +20,27 @@ from drip.core.schedule import (
     is_open,
     next_clock_time,
     next_open,
-    subscriber_zone,
-    zone,
 )
 from drip.core.sequence import DelayFrom, SendWindow, Sequence, Step
 from tests import strategies
+from tests.core.walls import (
+    APIA,
+    BEIRUT,
+    DAY,
+    HOUR,
+    LORD_HOWE,
+    MADRID,
+    MINUTE,
+    NEW_YORK,
+    shows_open,
+    transitions,
+    utc,
+    wall_clock,
+    walls_around,
+)
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-MADRID = ZoneInfo("Europe/Madrid")
-NEW_YORK = ZoneInfo("America/New_York")
-LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
-APIA = ZoneInfo("Pacific/Apia")
-BEIRUT = ZoneInfo("Asia/Beirut")
 STEADY = [ZoneInfo(name) for name in ("UTC", "Asia/Kolkata", "Asia/Kathmandu", "Asia/Tokyo", "America/Phoenix")]
 """Zones without a transition since 2000."""
-
-
-def utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def clock(text: str) -> time:
@@ -49,59 +50,6 @@ def clock(text: str) -> time:
 def window(hours: str, days: str = "0123456") -> SendWindow:
     opens, closes = hours.split("-")
     return SendWindow(frozenset(int(day) for day in days), clock(opens), None if closes == "24:00" else clock(closes))
-
-
-# The model: a list of minutes with what the wall clock shows at each; no local time is ever turned into UTC.
-
-
-def shows_open(window: SendWindow, wall: datetime) -> bool:
-    """Whether a wall clock that shows `wall` says that the window is open."""
-    hours = [wall.replace(hour=window.opens.hour, minute=window.opens.minute, second=0, microsecond=0)]
-    hours.append(hours[0] - DAY)  # the window that opened yesterday may reach over midnight
-    for opens in hours:
-        closes = datetime.combine(opens.date(), window.closes or time(0))
-        if closes <= opens:
-            closes += DAY
-        if opens.weekday() in window.days and opens <= wall < closes:
-            return True
-    return False
-
-
-def wall_clock(moment: datetime, local: ZoneInfo) -> datetime:
-    return moment.astimezone(local).replace(tzinfo=None)
-
-
-@lru_cache(maxsize=1)
-def transitions() -> tuple[tuple[ZoneInfo, datetime], ...]:
-    """Every change of any zone's clocks in 2024-2030, once for zones that share it, found by walking."""
-    found: dict[tuple[datetime, datetime, datetime], ZoneInfo] = {}
-    for local in map(ZoneInfo, strategies.ZONES):
-        for change in changes(local, utc("2024-01-01"), utc("2031-01-01"), (7 * DAY, 6 * HOUR, 5 * MINUTE)):
-            found.setdefault((change, wall_clock(change - MINUTE, local), wall_clock(change, local)), local)
-    return tuple((local, change) for (change, _, _), local in found.items())
-
-
-def changes(local: ZoneInfo, start: datetime, end: datetime, strides: tuple[timedelta, ...]) -> Iterator[datetime]:
-    """Walks in the first stride, and where the clocks went another way than the time, again in the next."""
-    here, stride = start, strides[0]
-    while here < end:
-        there = here + stride
-        if wall_clock(there, local) - wall_clock(here, local) != stride:
-            if len(strides) == 1:
-                yield there
-            else:
-                yield from changes(local, here, there, strides[1:])
-        here = there
-
-
-@lru_cache(maxsize=64)
-def walls_around(transition: datetime, local: ZoneInfo) -> dict[datetime, datetime]:
-    """What the clocks show every five minutes from 40 hours before a change to 40 after."""
-    moments = (transition + minutes * MINUTE for minutes in range(-2400, 2400, 5))
-    return {moment: wall_clock(moment, local) for moment in moments}
-
-
-# Delays
 
 
 @pytest.mark.parametrize(
@@ -193,9 +141,6 @@ def test_what_a_delay_counts_from() -> None:
     assert base_of(from_start, origin=start, previous=before) == start
 
 
-# `at`
-
-
 @pytest.mark.parametrize(
     ("moment", "at", "local", "expected"),
     [
@@ -232,9 +177,6 @@ def test_at_comes_within_two_days_and_shows_itself_or_lies_in_a_gap(
         missing = datetime.combine(shown.date(), at)
         missing -= DAY * (missing > shown)
         assert missing not in {wall_clock(due - minutes * MINUTE, local) for minutes in range(-60, 26 * 60)}
-
-
-# Windows
 
 
 @pytest.mark.parametrize(
@@ -371,9 +313,6 @@ def test_the_model_knows_the_changes_of_seven_years() -> None:
     assert (utc("2026-03-28T22:00"), datetime(2026, 3, 29, 1)) in found  # Beirut  # noqa: DTZ001
 
 
-# All together
-
-
 @pytest.mark.parametrize(
     ("step", "base", "expected"),
     [
@@ -402,56 +341,3 @@ def test_a_step_is_never_due_early_or_in_a_closed_window(
     assert due >= add_delay(base, step.delay, local) >= base
     hours = sequence.window_of(step)
     assert hours is None or shows_open(hours, wall_clock(due, local))
-
-
-# Zones
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        "Mars/Base",
-        "America",
-        "../etc/passwd",
-        "/etc/localtime",
-        "UTC\0",
-        "\ud800",
-        "a" * 5000,
-        "tzdata.zi",
-        "zone.tab",
-        "Europe/Madrid/",
-        "Europe\\Madrid",
-        " UTC",
-    ],
-)
-def test_a_name_that_is_no_zone_gives_none(name: str) -> None:
-    assert zone(name) is None
-
-
-def test_a_zone_has_its_own_name() -> None:
-    assert zone("Europe/Madrid") == MADRID
-    assert zone("UTC") == ZoneInfo("UTC")
-
-
-@given(st.text() | st.sampled_from(strategies.ZONES))
-def test_any_text_is_a_zone_or_none(name: str) -> None:
-    found = zone(name)
-    assert found is None or found.key == name
-
-
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
-        ("America/New_York", NEW_YORK),
-        ("Mars/Base", MADRID),
-        ("", MADRID),
-        (None, MADRID),
-        (7, MADRID),
-        (["UTC"], MADRID),
-    ],
-)
-def test_the_variable_timezone_goes_before_the_sequence_if_it_names_one(wanted: object, expected: ZoneInfo) -> None:
-    assert subscriber_zone(wanted, Sequence("s", "S", timezone="Europe/Madrid"), APIA) == expected
-    no_zone = APIA if expected == MADRID else expected
-    assert subscriber_zone(wanted, Sequence("s", "S"), APIA) == no_zone

@@ -1,4 +1,4 @@
-"""What is done to one person: pause, resume, cancel, retry, set, resolve."""
+"""What is done to one person: pause, resume, cancel, set. See `test_retry` and `test_resolve`."""
 
 from __future__ import annotations
 
@@ -10,39 +10,11 @@ import pytest
 
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.sequence import DelayFrom, SendWindow, SequenceStatus
-from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
+from drip.core.subscription import CancelReason, SubscriptionStatus
 from drip.engine import people
-from drip.engine.suppress import suppress
 from drip.errors import NotFound, Refused
-from tests.lab import DAY, HOUR, START, Lab, a_sequence, a_step, accept, utc
-
-ADA = "ada@example.com"
-S = SubscriptionStatus
-
-
-def pause(lab: Lab) -> bool:
-    return people.pause(lab.store, "welcome", ADA, lab.now)
-
-
-def resume(lab: Lab) -> bool:
-    return people.resume(lab.store, lab.settings, "welcome", ADA, lab.now)
-
-
-def cancel(lab: Lab) -> bool:
-    return people.cancel(lab.store, "welcome", ADA, lab.now)
-
-
-def retry(lab: Lab) -> list[int]:
-    return people.retry(lab.store, lab.settings, lab.now, slug="welcome", email=ADA)
-
-
-def set_variables(lab: Lab, **changes: Any) -> dict[str, Any]:
-    return people.set_variables(lab.store, lab.settings, "welcome", ADA, changes, lab.now)
-
-
-def say(lab: Lab, kind: OutcomeKind) -> None:
-    lab.transport.script = lambda envelope, content: Outcome(kind, 550, None, "no")
-
+from tests.engine.ada import ADA, S, cancel, pause, resume, retry, say, set_variables
+from tests.lab import DAY, HOUR, START, Lab, a_sequence, a_step, utc
 
 NINE_TO_FIVE = SendWindow(frozenset(range(5)), time(9), time(17))
 
@@ -203,87 +175,6 @@ def test_what_is_completed_can_not_be_cancelled_and_what_failed_can(lab: Lab) ->
     assert people.cancel(lab.store, "other", ADA, lab.now)
 
 
-def failed(lab: Lab, *more: Any) -> None:
-    """One person whose first step failed for good."""
-    lab.apply(a_sequence(a_step("one"), *more))
-    lab.subscribe(ADA)
-    say(lab, OutcomeKind.REFUSED)
-    lab.tick()
-    lab.transport.script = accept
-    assert lab.person(ADA).status is S.FAILED
-
-
-def test_a_retry_begins_anew_with_the_step_that_failed(lab: Lab) -> None:
-    failed(lab, a_step("two", "1d"))
-    lab.move("3h")
-    assert retry(lab) == [1]
-    person = lab.person(ADA)
-    assert (person.status, person.next_step, person.next_send_at) == (S.ACTIVE, "one", lab.now)
-    assert person.retry_count == 0
-    assert retry(lab) == []
-    lab.tick()
-    assert lab.steps_sent() == ["one"]
-    assert lab.person(ADA).next_send_at == lab.now + DAY
-    assert "subscription.retried" in lab.events()
-
-
-def test_a_retry_that_fails_again_has_failed_again(lab: Lab) -> None:
-    failed(lab)
-    retry(lab)
-    say(lab, OutcomeKind.REFUSED)
-    assert lab.tick().counts == {"failed": 1}
-    assert lab.person(ADA).status is S.FAILED
-
-
-def test_a_retry_after_the_failed_step_was_removed_goes_on_with_the_next_when_that_is_due(lab: Lab) -> None:
-    failed(lab, a_step("two", "5d"))
-    lab.apply(a_sequence(a_step("two", "5d")))
-    assert lab.person(ADA).status is S.FAILED
-    lab.move("1d")
-    retry(lab)
-    assert (lab.person(ADA).next_step, lab.person(ADA).next_send_at) == ("two", START + 5 * DAY)
-    assert lab.tick().counts == {}
-
-
-def test_a_retry_in_a_sequence_that_has_no_steps_left_is_held(lab: Lab) -> None:
-    failed(lab, a_step("two"))
-    lab.apply(a_sequence(a_step("zero")))
-    assert lab.person(ADA).next_step == "zero"
-    lab.apply(a_sequence())
-    retry(lab)
-    assert lab.person(ADA).status is S.ACTIVE
-    assert lab.person(ADA).hold == "no_steps"
-
-
-def test_a_failed_person_whose_last_step_was_removed_completes_on_retry(lab: Lab) -> None:
-    lab.apply(a_sequence(a_step("zero"), a_step("one")))
-    lab.subscribe(ADA)
-    lab.tick(limit=1)
-    say(lab, OutcomeKind.REFUSED)
-    lab.tick()
-    lab.apply(a_sequence(a_step("zero")))
-    assert lab.person(ADA).status is S.FAILED
-    retry(lab)
-    assert lab.person(ADA).status is S.COMPLETED
-    assert lab.events()[-1] == "sequence.completed"
-
-
-def test_a_retry_can_be_for_one_person_one_sequence_or_all(lab: Lab) -> None:
-    lab.apply(a_sequence(a_step("one")), a_sequence(a_step("one"), id="other"))
-    for slug in ("welcome", "other"):
-        for email in (ADA, "bob@example.com"):
-            lab.subscribe(email, slug)
-    say(lab, OutcomeKind.REFUSED)
-    lab.tick()
-    assert len(people.retry(lab.store, lab.settings, lab.now, slug="other", email=ADA)) == 1
-    assert len(people.retry(lab.store, lab.settings, lab.now, slug="other")) == 1
-    assert len(people.retry(lab.store, lab.settings, lab.now)) == 2
-    with pytest.raises(NotFound):
-        people.retry(lab.store, lab.settings, lab.now, slug="nowhere")
-    with pytest.raises(NotFound):
-        people.retry(lab.store, lab.settings, lab.now, email="nobody@example.com")
-
-
 def test_variables_are_merged_and_none_removes_one(lab: Lab) -> None:
     lab.apply(a_sequence(a_step("one", "1d")))
     lab.subscribe(ADA, variables={"plan": "free", "team": 3})
@@ -319,80 +210,6 @@ def test_another_zone_moves_one_who_waits_for_a_window_but_no_retry(lab: Lab) ->
     due = lab.person(ADA).next_send_at
     set_variables(lab, timezone="Asia/Tokyo")
     assert lab.person(ADA).next_send_at == due
-
-
-def unknown(lab: Lab, *more: Any) -> int:
-    """One person whose first delivery is unknown; its id."""
-    lab.apply(a_sequence(a_step("one"), *more))
-    lab.subscribe(ADA)
-    say(lab, OutcomeKind.UNKNOWN)
-    lab.tick()
-    lab.transport.script = accept
-    return lab.store.deliveries.unknown()[0].id
-
-
-def resolve(lab: Lab, delivery_id: int, *, sent: bool) -> None:
-    people.resolve(lab.store, lab.settings, delivery_id, sent=sent, now=lab.now)
-
-
-# what happens before it is settled -> as sent: status, next step; as not sent: status, next step, delivery
-FATES: list[tuple[Callable[[Lab], Any], tuple[Any, Any], tuple[Any, Any, str]]] = [
-    (lambda lab: None, (S.ACTIVE, "two"), (S.ACTIVE, "one", "deferred")),
-    (pause, (S.PAUSED, "two"), (S.PAUSED, "one", "deferred")),
-    (cancel, (S.CANCELLED, None), (S.CANCELLED, None, "failed")),
-    (lambda lab: lab.apply(a_sequence(a_step("two", "1d"))), (S.ACTIVE, "two"), (S.ACTIVE, "two", "")),
-    (lambda lab: lab.apply(a_sequence()), (S.ACTIVE, None), (S.ACTIVE, None, "")),
-    (
-        lambda lab: lab.store.sequences.set_status(1, SequenceStatus.ARCHIVED, lab.now),
-        (S.ACTIVE, "two"),
-        (S.ACTIVE, "one", "deferred"),
-    ),
-]
-
-
-@pytest.mark.parametrize("sent", [True, False])
-@pytest.mark.parametrize(("before", "if_sent", "if_not"), FATES)
-def test_an_unknown_delivery_is_settled_whatever_became_of_the_person(
-    lab: Lab, before: Callable[[Lab], Any], if_sent: tuple[Any, Any], if_not: tuple[Any, Any, str], sent: bool
-) -> None:
-    delivery_id = unknown(lab, a_step("two", "1d"))
-    lab.move("2h")
-    before(lab)
-    resolve(lab, delivery_id, sent=sent)
-    person = lab.person(ADA)
-    states = "".join(delivery.state for delivery in lab.store.deliveries.of_subscription(person.id))
-    assert (person.status, person.next_step) == (if_sent if sent else if_not[:2])
-    assert states == ("sent" if sent else if_not[2])
-    assert lab.store.deliveries.unknown() == []
-    assert lab.events().count("step.resolved") == 1
-
-
-def test_settled_as_sent_counts_from_when_it_was_handed_over(lab: Lab) -> None:
-    delivery_id = unknown(lab, a_step("two", "1d"))
-    lab.move("5h")
-    resolve(lab, delivery_id, sent=True)
-    person = lab.person(ADA)
-    assert (person.next_send_at, person.last_sent_at, person.current_step) == (START + DAY, START, 1)
-
-
-def test_a_fate_that_is_known_is_not_settled_again(lab: Lab) -> None:
-    delivery_id = unknown(lab)
-    resolve(lab, delivery_id, sent=True)
-    assert lab.person(ADA).status is S.COMPLETED
-    for sent in (True, False):
-        with pytest.raises(Refused):
-            resolve(lab, delivery_id, sent=sent)
-    with pytest.raises(NotFound) as nothing:
-        resolve(lab, 999, sent=True)
-    assert nothing.value.hint == "`drip unknown` lists those to settle"
-
-
-def test_an_address_that_was_suppressed_gets_nothing_when_it_is_settled_as_not_sent(lab: Lab) -> None:
-    delivery_id = unknown(lab)
-    suppress(lab.store, ADA, SuppressionReason.UNSUBSCRIBED, lab.now)
-    resolve(lab, delivery_id, sent=False)
-    assert lab.tick().counts == {}
-    assert lab.steps_sent() == []
 
 
 def test_a_person_who_is_not_there_is_said_with_the_nearest(lab: Lab) -> None:

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
+from drip.core.settings import Settings
 from drip.errors import FilesInvalid, Problem, Severity
 from drip.files.config import load_settings
 from drip.files.sequences import ProjectFiles, load_project_files
 
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+FROM = "from: Ana <ana@example.com>\n"
 CONFIG = "from: Ana <ana@example.com>\nbase_url: https://mail.example.com\npostal_address: 1 Example Street\n"
 
 
@@ -21,6 +24,11 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else dedent(content).encode())
     return folder
+
+
+def settings(folder: Path, text: str, environ: Mapping[str, str] | None = None) -> Settings:
+    """What a drip.yaml of that text says."""
+    return load_settings(write(folder, {"drip.yaml": text}) / "drip.yaml", environ or {})
 
 
 def load(folder: Path, environ: Mapping[str, str] | None = None) -> ProjectFiles:
@@ -49,3 +57,8 @@ def place(problem: Problem) -> str:
 def step(*lines: str) -> str:
     """A sequence of one step with these lines after its delay."""
     return "steps:\n- id: a\n  delay: 0\n" + "".join(f"  {line}\n" for line in lines)
+
+
+X = "sequences/x.yaml"
+BODY = step("subject: Hi", "body: Hello")
+"""The file `X` at its shortest."""

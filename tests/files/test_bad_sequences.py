@@ -7,9 +7,8 @@ from textwrap import dedent
 
 import pytest
 
-from tests.files.projects import errors, load, place, problems, step, write
+from tests.files.projects import X, errors, load, place, problems, step, write
 
-X = "sequences/x.yaml"
 GOOD = ["subject: Hi", "body: Hello"]
 BODY = step(*GOOD)
 

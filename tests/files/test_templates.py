@@ -8,10 +8,9 @@ import pytest
 
 from drip.core.sequence import Template
 from drip.errors import Severity
-from tests.files.projects import errors, load, place, problems, step, write
+from tests.files.projects import X, errors, load, place, problems, step, write
 
 T = "sequences/templates"
-X = "sequences/x.yaml"
 USE = step("subject: s", "template: a")
 
 BAD = [

@@ -120,7 +120,6 @@ def _by_the_full_table(figures: Figures) -> None:
     """All zones, all days on which their clocks were changed in seven years, against clocks on a wall."""
     test_schedule.test_at_and_days_follow_the_clocks_on_the_wall_on_every_day_they_change()
     test_schedule.test_windows_open_as_the_clocks_on_the_wall_show_on_every_day_they_change()
-    figures.faults += len(test_schedule.transitions())
 
 
 @contextmanager
