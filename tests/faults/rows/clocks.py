@@ -19,7 +19,7 @@ from drip.engine.limits import Allowance, Room
 from drip.engine.records import Worker as WorkerRow
 from drip.engine.subscribe import Request, subscribe_many
 from drip.store.sqlite import SqliteDatabase
-from tests.core import test_schedule
+from tests.core import test_schedule, walls
 from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.trial import look_over
 from tests.lab import DAY, HOUR, Lab, a_sequence, a_step, open_lab
@@ -120,6 +120,7 @@ def _by_the_full_table(figures: Figures) -> None:
     """All zones, all days on which their clocks were changed in seven years, against clocks on a wall."""
     test_schedule.test_at_and_days_follow_the_clocks_on_the_wall_on_every_day_they_change()
     test_schedule.test_windows_open_as_the_clocks_on_the_wall_show_on_every_day_they_change()
+    figures.faults += len(walls.transitions())
 
 
 @contextmanager
