@@ -6,6 +6,7 @@ import os
 import resource
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -102,7 +103,6 @@ def _log(case: Case, what: str, place: str) -> Figures:
         disk.mkdir()
         if what == "tmpfs":
             mount_tmpfs(disk, PAGE * 4)
-            (disk / "log").write_text("-" * (PAGE - 100))  # what was said before; its page has little room left
         log = disk / "log" if what == "tmpfs" else Path("/dev/full")
 
         def before() -> None:
@@ -110,7 +110,7 @@ def _log(case: Case, what: str, place: str) -> Figures:
             os.dup2(handle, 1)
             os.dup2(handle, 2)
 
-        fill = _filled(log, 0) if what == "tmpfs" else lambda: None
+        fill = _written_full(log) if what == "tmpfs" else lambda: None
         code, _ = _run(one, Point.DOT_ANSWERED, case.random.randint(1, 6), fill, before, "-v")
         accepted, books = one.accepted(), one.books()
         figures = Figures(faults=1)
@@ -118,7 +118,6 @@ def _log(case: Case, what: str, place: str) -> Figures:
         figures.breach(accepted != DUE, f"{what}: {accepted} of {DUE} were sent by a run that could not talk")
         figures.breach(bool(books.unknown), f"{what}: {len(books.unknown)} unknown, though no process died")
         figures.counts[f"full at {place}"] += code == 3
-        (disk / "filler").unlink(missing_ok=True)
         figures += whole_again(one, 0, f"{what} at {place}")
     return figures
 
@@ -183,6 +182,17 @@ def _filled(file: Path, pages: int) -> Fill:
         space = os.statvfs(file.parent)
         with (file.parent / "filler").open("wb") as filler:
             os.posix_fallocate(filler.fileno(), 0, max(1, space.f_bavail - pages) * space.f_frsize)
+
+    return fill
+
+
+def _written_full(log: Path) -> Fill:
+    """A disk that its one file has filled to the last octet."""
+
+    def fill() -> None:
+        with suppress(OSError), log.open("ab", buffering=0) as handle:
+            while handle.write(b"-" * 64):
+                pass
 
     return fill
 
