@@ -111,20 +111,6 @@ class SequenceWithSteps(Sequence):
     steps: list[Step]
 
 
-class StepStats(_Answer):
-    """What became of one step."""
-
-    step_id: int
-    step_key: str
-    position: int
-    sent: int
-    waiting: int
-    failed: int
-    skipped: int
-    deferred: int
-    unknown: int
-
-
 class Totals(_Answer):
     """Over all steps."""
 
@@ -134,6 +120,14 @@ class Totals(_Answer):
     skipped: int
     deferred: int
     unknown: int
+
+
+class StepStats(Totals):
+    """What became of one step."""
+
+    step_id: int
+    step_key: str
+    position: int
 
 
 class Stats(_Answer):

@@ -14,6 +14,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
+SHOWN = 100
+"""Rows of a table, unless --limit says otherwise."""
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help=f"At most N; a table has {SHOWN} without it."
+)
+search_option = click.option("--search", metavar="Q", help="Only those with that in their address.")
+
 
 def _say_more(context: click.Context, param: click.Parameter, wanted: bool) -> None:
     from dataclasses import replace

@@ -22,8 +22,6 @@ from drip.core.plain import moment as moment
 
 BAR_AFTER = 0.5
 """Seconds after which work counts as long, and gets a bar."""
-
-
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What the system says of a file that takes no more."""
 
@@ -50,6 +48,12 @@ def where_there_is_room() -> Iterator[None]:
 def note(text: str) -> None:
     """Talk: one line on stderr."""
     line(clean_prose(text), err=True)
+
+
+def note_more(number: int) -> None:
+    """Say how many rows a table has left out, if any."""
+    if number > 0:
+        note(f"{number} more: --limit N shows them")
 
 
 def complain(message: str, hint: str | None = None) -> None:

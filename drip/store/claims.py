@@ -10,7 +10,7 @@ from drip.core.delivery import DeliveryState, Reason
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.records import Accepted, Advance, Claim, Marked, Sending, Worker
 from drip.store.database import GROUP, Database
-from drip.store.glance import DUE_SEQUENCES, WORKERS
+from drip.store.glance import COUNT_DUE, DUE_SEQUENCES, WORKERS
 from drip.store.rows import load, marks, ms
 
 CLAIM = """
@@ -192,14 +192,7 @@ class Claims:
 
     def count_due(self, now: datetime) -> int:
         """How many people in active sequences are due and unclaimed."""
-        return int(
-            self._database.value(
-                "SELECT COUNT(*) FROM sequence q JOIN subscription s ON s.sequence_id = q.id AND s.status = 'active'"
-                " AND s.owner IS NULL AND s.next_send_at IS NOT NULL AND s.next_send_at <= ?"
-                " WHERE q.status = 'active'",
-                to_milliseconds(now),
-            )
-        )
+        return int(self._database.value(COUNT_DUE, to_milliseconds(now)))
 
     def next_due(self) -> datetime | None:
         """When the next one of an active sequence is due; None when nobody waits."""

@@ -27,6 +27,11 @@ DUE_SEQUENCES = """
         AND s.status = 'active' AND s.owner IS NULL AND s.next_send_at IS NOT NULL) AS first
     FROM sequence q WHERE q.status = 'active'
 """
+COUNT_DUE = """
+    SELECT COUNT(*) FROM sequence q JOIN subscription s ON s.sequence_id = q.id AND s.status = 'active'
+        AND s.owner IS NULL AND s.next_send_at IS NOT NULL AND s.next_send_at <= ?
+    WHERE q.status = 'active'
+"""
 
 
 @dataclass(frozen=True, slots=True)

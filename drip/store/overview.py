@@ -11,8 +11,8 @@ from drip.core.address import email_key
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.subscription import CancelReason, Subscription, SubscriptionStatus
 from drip.store.database import EVERYTHING, Database
-from drip.store.glance import DUE_SEQUENCES
-from drip.store.rows import load, marks, moment
+from drip.store.glance import COUNT_DUE, DUE_SEQUENCES
+from drip.store.rows import given, load, marks, moment
 
 _SUBSCRIPTION = """
     SELECT s.id, q.slug, c.email, c.name, s.status, s.started_at, (SELECT COUNT(*) FROM step l
@@ -140,7 +140,7 @@ class Overview:
         )[0]
         seen = max((at for at in (ended, lease) if at is not None), default=None)
         return State(
-            due_now=self._due_now(now),
+            due_now=int(self._database.value(COUNT_DUE, to_milliseconds(now))),
             next_due_at=from_milliseconds(min(firsts)) if firsts else None,
             sending=open_states.get("sending", 0),
             unknown=open_states.get("unknown", 0),
@@ -212,30 +212,14 @@ class Overview:
         join = " JOIN contact c ON c.id = s.contact_id" if search else ""
         return int(self._database.value(f"SELECT COUNT(*) FROM subscription s{join} {where}", *params))
 
-    def _due_now(self, now: datetime) -> int:
-        return int(
-            self._database.value(
-                "SELECT COUNT(*) FROM sequence q JOIN subscription s ON s.sequence_id = q.id AND s.status = 'active'"
-                " AND s.owner IS NULL AND s.next_send_at IS NOT NULL AND s.next_send_at <= ?"
-                " WHERE q.status = 'active'",
-                to_milliseconds(now),
-            )
-        )
-
 
 def _filters(sequence_id: int | None, status: SubscriptionStatus | None, search: str | None) -> tuple[str, list[Any]]:
-    where, params = ["s.replaced = 0"], list[Any]()
-    if sequence_id is not None:
-        where.append("s.sequence_id = ?")
-        params.append(sequence_id)
-    if status is not None:
-        where.append("s.status = ?")
-        params.append(status.value)
+    where, params = given(("s.sequence_id = ?", sequence_id), ("s.status = ?", status))
     if search:
         # The database's own lower() knows ASCII alone: other letters are found as they are written.
-        where.append("(instr(c.email_key, ?) > 0 OR instr(lower(c.name), ?) > 0 OR instr(c.name, ?) > 0)")
+        where += " AND (instr(c.email_key, ?) > 0 OR instr(lower(c.name), ?) > 0 OR instr(c.name, ?) > 0)"
         params += [email_key(search) if "@" in search else search.casefold(), search.casefold(), search]
-    return "WHERE " + " AND ".join(where), params
+    return f"WHERE s.replaced = 0{where}", params
 
 
 def _subscription(row: tuple[Any, ...]) -> Subscription:

@@ -13,7 +13,7 @@ from drip.core.webhooks import PostState, event_body
 from drip.engine.records import PUBLIC_EVENTS, Backlog, Endpoint, Event, EventType, Post, WebhookDelivery
 from drip.store.database import EVERYTHING, Database
 from drip.store.endpoints import Endpoints
-from drip.store.rows import load, marks, moment, ms
+from drip.store.rows import given, load, marks, moment, ms
 
 _CHUNK = 500
 
@@ -190,19 +190,16 @@ class Webhooks:
         self, *, state: PostState | None = None, endpoint_id: int | None = None, limit: int | None = 100
     ) -> list[WebhookDelivery]:
         """What was posted or is to be, newest first. A limit of None is no limit."""
-        where, params = ["1 = 1"], list[Any]()
-        if state is not None:
-            where.append("d.state = ?")
-            params.append(state.value)
-        if endpoint_id is not None:
-            where.append("d.endpoint_id = ?")
-            params.append(endpoint_id)
+        where, params = given(("d.state = ?", state), ("d.endpoint_id = ?", endpoint_id))
         rows = self._database.rows(
-            f"{_SHOWN} WHERE {' AND '.join(where)} ORDER BY d.id DESC LIMIT ?",
-            *params,
-            EVERYTHING if limit is None else limit,
+            f"{_SHOWN} WHERE 1 = 1{where} ORDER BY d.id DESC LIMIT ?", *params, EVERYTHING if limit is None else limit
         )
         return [_shown(row) for row in rows]
+
+    def count_deliveries(self, *, state: PostState | None = None, endpoint_id: int | None = None) -> int:
+        """How many `deliveries` gives without a limit."""
+        where, params = given(("d.state = ?", state), ("d.endpoint_id = ?", endpoint_id))
+        return int(self._database.value(f"SELECT COUNT(*) FROM webhook_delivery d WHERE 1 = 1{where}", *params))
 
     def backlog(self, endpoint_id: int | None = None) -> Backlog:
         """What is still to be posted, to one endpoint or in all."""

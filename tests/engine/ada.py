@@ -7,7 +7,7 @@ from typing import Any
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.subscription import SubscriptionStatus
 from drip.engine import people
-from tests.lab import Lab
+from tests.lab import Lab, a_sequence, a_step, accept
 
 ADA = "ada@example.com"
 
@@ -37,3 +37,12 @@ def set_variables(lab: Lab, **changes: Any) -> dict[str, Any]:
 
 def say(lab: Lab, kind: OutcomeKind) -> None:
     lab.transport.script = lambda envelope, content: Outcome(kind, 550, None, "no")
+
+
+def answer_once(lab: Lab, kind: OutcomeKind, *more: Any) -> None:
+    """The server says that of Ada's first step, `one`, and takes all that comes later; `more` are further steps."""
+    lab.apply(a_sequence(a_step("one"), *more))
+    lab.subscribe(ADA)
+    say(lab, kind)
+    lab.tick()
+    lab.transport.script = accept

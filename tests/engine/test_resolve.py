@@ -13,17 +13,13 @@ from drip.core.subscription import SuppressionReason
 from drip.engine import people
 from drip.engine.suppress import suppress
 from drip.errors import NotFound, Refused
-from tests.engine.ada import ADA, S, cancel, pause, say
-from tests.lab import DAY, START, Lab, a_sequence, a_step, accept
+from tests.engine.ada import ADA, S, answer_once, cancel, pause
+from tests.lab import DAY, START, Lab, a_sequence, a_step
 
 
 def unknown(lab: Lab, *more: Any) -> int:
     """One person whose first delivery is unknown; its id."""
-    lab.apply(a_sequence(a_step("one"), *more))
-    lab.subscribe(ADA)
-    say(lab, OutcomeKind.UNKNOWN)
-    lab.tick()
-    lab.transport.script = accept
+    answer_once(lab, OutcomeKind.UNKNOWN, *more)
     return lab.store.deliveries.unknown()[0].id
 
 

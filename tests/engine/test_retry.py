@@ -9,17 +9,13 @@ import pytest
 from drip.core.delivery import OutcomeKind
 from drip.engine import people
 from drip.errors import NotFound
-from tests.engine.ada import ADA, S, retry, say
-from tests.lab import DAY, START, Lab, a_sequence, a_step, accept
+from tests.engine.ada import ADA, S, answer_once, retry, say
+from tests.lab import DAY, START, Lab, a_sequence, a_step
 
 
 def failed(lab: Lab, *more: Any) -> None:
     """One person whose first step failed for good."""
-    lab.apply(a_sequence(a_step("one"), *more))
-    lab.subscribe(ADA)
-    say(lab, OutcomeKind.REFUSED)
-    lab.tick()
-    lab.transport.script = accept
+    answer_once(lab, OutcomeKind.REFUSED, *more)
     assert lab.person(ADA).status is S.FAILED
 
 

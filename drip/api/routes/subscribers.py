@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -105,46 +105,43 @@ async def get_subscriber(request: Request, sequence_id: str, email: str) -> Resp
 async def change_subscriber(request: Request, sequence_id: str, email: str, body: SubscriberPatch) -> Response:
     """Merge into the variables of a subscription; null removes one."""
     api = api_of(request)
-
-    def work() -> JsonObject:
-        set_variables(api.store, api.settings, sequence_id, email, body.variables, api.clock())
-        return _shown(api, sequence_id, email)
-
-    return ok(await api.desk.write(work))
+    return await _changed(
+        api,
+        sequence_id,
+        email,
+        lambda: set_variables(api.store, api.settings, sequence_id, email, body.variables, api.clock()),
+    )
 
 
 @router.delete("/{email}", response_model=answers.Subscription, responses=errors(404, 409))
 async def cancel_subscriber(request: Request, sequence_id: str, email: str) -> Response:
     """Cancel a subscription; it stays to be seen, with `cancel_reason` `manual`."""
-    api = api_of(request)
-
-    def work() -> JsonObject:
-        cancel(api.store, sequence_id, email, api.clock())
-        return _shown(api, sequence_id, email)
-
-    return ok(await api.desk.write(work))
+    api, who = api_of(request), (sequence_id, email)
+    return await _changed(api, *who, lambda: cancel(api.store, *who, api.clock()))
 
 
 @router.post("/{email}/pause", response_model=answers.Subscription, responses=errors(404, 409))
 async def pause_subscriber(request: Request, sequence_id: str, email: str) -> Response:
     """Stop a person's clock."""
-    api = api_of(request)
-
-    def work() -> JsonObject:
-        pause(api.store, sequence_id, email, api.clock())
-        return _shown(api, sequence_id, email)
-
-    return ok(await api.desk.write(work))
+    api, who = api_of(request), (sequence_id, email)
+    return await _changed(api, *who, lambda: pause(api.store, *who, api.clock()))
 
 
 @router.post("/{email}/resume", response_model=answers.Subscription, responses=errors(404, 409))
 async def resume_subscriber(request: Request, sequence_id: str, email: str) -> Response:
     """Let a person's clock go on; the rest of the wait goes on from now."""
     api = api_of(request)
+    return await _changed(
+        api, sequence_id, email, lambda: resume(api.store, api.settings, sequence_id, email, api.clock())
+    )
+
+
+async def _changed(api: Api, slug: str, email: str, change: Callable[[], object]) -> Response:
+    """Change a person's subscription; how it is then."""
 
     def work() -> JsonObject:
-        resume(api.store, api.settings, sequence_id, email, api.clock())
-        return _shown(api, sequence_id, email)
+        change()
+        return _shown(api, slug, email)
 
     return ok(await api.desk.write(work))
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import VARIABLE, email_argument, json_option, known_address, yes_option
+from drip.cli.arguments import (
+    SHOWN,
+    VARIABLE,
+    email_argument,
+    json_option,
+    known_address,
+    limit_option,
+    search_option,
+    yes_option,
+)
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -15,8 +24,6 @@ if TYPE_CHECKING:
     from drip.store.store import Store
 
 STATUSES = ("active", "unsubscribed", "bounced", "complained")
-SHOWN = 100
-"""Contacts in a table, unless --limit says otherwise."""
 
 
 @click.group("contacts")
@@ -35,8 +42,8 @@ def contacts_command() -> None:
 
 @contacts_command.command("list")
 @click.option("--status", type=click.Choice(STATUSES), help="Only those.")
-@click.option("--search", metavar="Q", help="Only those with that in their address.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help=f"At most N; a table has {SHOWN} without it.")
+@search_option
+@limit_option
 @json_option
 @pass_invocation
 def list_contacts(
@@ -51,7 +58,7 @@ def list_contacts(
       drip contacts list --status bounced
       drip contacts list --json | jq -r '.[].email'
     """
-    from drip.cli.output import moment, note, show_table, write_json_array
+    from drip.cli.output import moment, note, note_more, show_table, write_json_array
     from drip.core.subscription import ContactStatus
     from drip.engine.objects import contact_object
 
@@ -72,8 +79,7 @@ def list_contacts(
         note(
             "there is no such contact" if search or status else "there are no contacts yet: `drip subscribe` makes one"
         )
-    if more > 0:
-        note(f"{more} more: --limit N shows them")
+    note_more(more)
 
 
 @contacts_command.command("show")

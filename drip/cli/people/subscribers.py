@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from drip.cli.arguments import (
+    SHOWN,
     email_argument,
     json_option,
     known_address,
+    limit_option,
     sequence_argument,
     sequence_named,
 )
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from drip.store.store import Store
 
 STATUSES = ("active", "paused", "completed", "cancelled", "failed")
-SHOWN = 100
-"""People in a table, unless --limit says otherwise."""
 PAGE = 1000
 CSV_COLUMNS = (
     "id", "sequence_id", "email", "name", "status", "started_at", "current_step", "next_step", "next_send_at",
@@ -35,7 +35,7 @@ CSV_COLUMNS = (
 @sequence_named("[SEQ]", required=False)
 @click.option("--status", type=click.Choice(STATUSES), help="Only those.")
 @click.option("--search", metavar="Q", help="Only those with that in their address or name.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N; a table has 100 without it.")
+@limit_option
 @click.option("--csv", "as_csv", is_flag=True, help="CSV on stdout.")
 @json_option
 @pass_invocation
@@ -58,7 +58,7 @@ def subscribers_command(
       drip subscribers welcome --status failed
       drip subscribers --search ada --json
     """
-    from drip.cli.output import note, write_json_array
+    from drip.cli.output import note, note_more, write_json_array
     from drip.core.subscription import SubscriptionStatus
     from drip.engine.objects import subscription_object
     from drip.engine.subscribe import find_sequence
@@ -80,8 +80,7 @@ def subscribers_command(
             shown = list(_pages(store, filters, limit or SHOWN))
             _show_list(invocation, shown)
             total = store.overview.count_subscribers(**filters)
-            if total > len(shown):
-                note(f"{total - len(shown)} more: --limit N shows them")
+            note_more(total - len(shown))
             if not total and not any(filters.values()):
                 note("nobody is subscribed yet: `drip subscribe SEQ EMAIL`, or `drip import`")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import json_option
+from drip.cli.arguments import SHOWN, json_option, limit_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -108,25 +108,31 @@ def test(invocation: Invocation, context: click.Context, endpoint: str | None, a
 @webhooks_command.command("deliveries")
 @click.option("--state", type=click.Choice(STATES), help="Only those.")
 @click.option("--endpoint", metavar="ENDPOINT", help="Only those to a URL, an id or a key's id.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="At most N.")
+@limit_option
 @json_option
 @pass_invocation
-def deliveries(invocation: Invocation, state: str | None, endpoint: str | None, limit: int, as_json: bool) -> None:
+def deliveries(
+    invocation: Invocation, state: str | None, endpoint: str | None, limit: int | None, as_json: bool
+) -> None:
     """List what was posted and what waits, newest first.
+
+    With --json all of it, unless --limit is given.
 
     \b
     Example:
       drip webhooks deliveries
       drip webhooks deliveries --state dead --json
     """
-    from drip.cli.output import moment, note, show_table, write_json
+    from drip.cli.output import moment, note, note_more, show_table, write_json
     from drip.core.webhooks import PostState
     from drip.engine.webhooks import find_endpoint
 
     with invocation.opened() as store:
         endpoint_id = find_endpoint(store, endpoint).id if endpoint is not None else None
         wanted = PostState(state) if state else None
-        found = store.webhooks.deliveries(state=wanted, endpoint_id=endpoint_id, limit=limit)
+        filters: dict[str, Any] = {"state": wanted, "endpoint_id": endpoint_id}
+        found = store.webhooks.deliveries(**filters, limit=limit if as_json else limit or SHOWN)
+        more = store.webhooks.count_deliveries(**filters) - len(found)
     if as_json:
         write_json([_delivery_object(one) for one in found])
         return
@@ -145,6 +151,7 @@ def deliveries(invocation: Invocation, state: str | None, endpoint: str | None, 
             for one in found
         ],
     )
+    note_more(more)
 
 
 @webhooks_command.command("replay")

@@ -6,14 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import complete_files, email_argument, json_option, known_address, new_address, yes_option
+from drip.cli.arguments import (
+    SHOWN,
+    complete_files,
+    email_argument,
+    json_option,
+    known_address,
+    limit_option,
+    new_address,
+    search_option,
+    yes_option,
+)
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
     from drip.engine.records import Suppression
 
 REASONS = ("bounce", "complaint", "unsubscribed", "manual")
-SHOWN = 100
 BATCH = 500
 
 
@@ -33,8 +42,8 @@ def suppress_command() -> None:
 
 @suppress_command.command("list")
 @click.option("--reason", type=click.Choice(REASONS), help="Only those.")
-@click.option("--search", metavar="Q", help="Only those with that in their address.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help=f"At most N; a table has {SHOWN} without it.")
+@search_option
+@limit_option
 @json_option
 @pass_invocation
 def list_suppressed(
@@ -42,21 +51,21 @@ def list_suppressed(
 ) -> None:
     """List them, newest first.
 
-    With the reason, and what the server or the operator said.
+    With the reason, and what the server or the operator said. With --json all of them, unless --limit is given.
 
     \b
     Example:
       drip suppress list
       drip suppress list --search example.com --json
     """
-    from drip.cli.output import moment, note, show_table, write_json
+    from drip.cli.output import moment, note, note_more, show_table, write_json
     from drip.core.subscription import SuppressionReason
 
     wanted = SuppressionReason(reason) if reason else None
-    limit = limit if as_json else limit or SHOWN
+    search = search.casefold() if search else None
     with invocation.opened() as store:
-        search = search.casefold() if search else None
-        found = store.suppressions.list(reason=wanted, search=search, limit=limit)
+        found = store.suppressions.list(reason=wanted, search=search, limit=limit if as_json else limit or SHOWN)
+        more = store.suppressions.count(reason=wanted, search=search) - len(found)
     if as_json:
         write_json([_object(one) for one in found])
         return
@@ -65,6 +74,7 @@ def list_suppressed(
         return
     rows = [(one.email, one.reason.value, one.code, moment(one.added_at, invocation.zone)) for one in found]
     show_table(["email", "reason", "said", "since"], rows)
+    note_more(more)
 
 
 @suppress_command.command("add")

@@ -7,8 +7,10 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +126,9 @@ class TestWebhooks:
         rows = hooked.json("webhooks", "deliveries", "--state", "delivered")
         assert [row["event"] for row in rows] == ["sequence.step.sent", "sequence.subscribed"]
         assert "step.sent" in hooked("webhooks", "deliveries").stdout
+        assert f"{len(hooked.json('webhooks', 'deliveries')) - 1} more: --limit N" in (
+            hooked("webhooks", "deliveries", "--limit", "1").stderr
+        )
         assert "due again" in hooked("webhooks", "replay", str(rows[0]["id"]), rows[1]["event_id"]).stdout
         hooked("run", "--once")
         assert sorted(received.body for received in receiver.got[2:]) == sorted(
@@ -173,21 +178,20 @@ class TestWebhooks:
             assert process.wait(15) == 0
 
 
-def test_with_no_endpoint_nothing_of_webhooks_is_loaded(cli: Cli) -> None:
+def loaded_by_a_run(folder: Path, *modules: str) -> str:
+    """Which of the modules one pass has loaded."""
     script = (
         "import sys\nfrom drip.cli.main import drip\n"
-        f"try: drip(['-C', {str(cli.folder)!r}, 'run', '--once'])\nexcept SystemExit: pass\n"
-        "print([name for name in ('drip.notify', 'httpcore', 'standardwebhooks') if name in sys.modules])"
+        f"try: drip(['-C', {str(folder)!r}, 'run', '--once'])\nexcept SystemExit: pass\n"
+        f"print([name for name in {modules!r} if name in sys.modules])"
     )
-    done = subprocess.run(["python", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+def test_with_no_endpoint_nothing_of_webhooks_is_loaded(cli: Cli) -> None:
+    assert loaded_by_a_run(cli.folder, "drip.notify", "httpcore", "standardwebhooks") == "[]"
 
 
 def test_with_nothing_due_no_http_is_loaded(hooked: Cli) -> None:
-    script = (
-        "import sys\nfrom drip.cli.main import drip\n"
-        f"try: drip(['-C', {str(hooked.folder)!r}, 'run', '--once'])\nexcept SystemExit: pass\n"
-        "print([name for name in ('httpcore', 'standardwebhooks') if name in sys.modules])"
-    )
-    done = subprocess.run(["python", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert loaded_by_a_run(hooked.folder, "httpcore", "standardwebhooks") == "[]"

@@ -42,6 +42,8 @@ def test_filters(cli: Cli) -> None:
     assert [one["email"] for one in cli.json("suppress", "list", "--reason", "complaint")] == ["ada@example.com"]
     assert [one["email"] for one in cli.json("suppress", "list", "--search", "EXAMPLE.ORG")] == ["bob@example.org"]
     assert len(cli.json("suppress", "list", "--limit", "1")) == 1
+    assert "1 more: --limit N" in cli("suppress", "list", "--limit", "1").stderr
+    assert "more" not in cli("suppress", "list").stderr
     assert "ada@example.com  complaint" in cli("suppress", "list").stdout
     assert "no address of that kind" in cli("suppress", "list", "--reason", "bounce").stderr
 
