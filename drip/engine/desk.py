@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -28,7 +26,7 @@ Inbox = SimpleQueue[Claim | None]
 
 
 AHEAD = 50
-"""Letters that are made before anybody is free to carry them."""
+"""Letters that may wait for somebody who is free to carry them."""
 FRESH = 2.0
 """Seconds after which one is made anew: its window may have closed, its Date is no longer now."""
 _REFUSALS = (OutcomeKind.NO_MAILBOX, OutcomeKind.REFUSED)
@@ -51,7 +49,7 @@ class Overseer(Protocol):
         ...
 
     def settled(self, count: int) -> None:
-        """So many claims are in the writer's hands, or lost."""
+        """So many claims are written, or lost."""
         ...
 
 
@@ -80,18 +78,15 @@ class SendingDesk:
             self._ended = self._first is None
         return not self._ended
 
-    def take(self) -> Letter | None:
-        """The next letter; see `engine.ports.Desk`. What is not to be sent is settled on the way."""
+    def take(self, count: int) -> list[Letter]:
+        """The next letters; see `engine.ports.Desk`. What is not to be sent is settled on the way."""
         if self._overseer.halted:
             self._give_back()
-            return None
-        while self._ahead:
-            made_at, letter = self._ahead.popleft()
-            if time.monotonic() - made_at < FRESH:
-                return letter
-            if (again := self._letter(letter.claim)) is not None:
-                return again
-        return self._next()
+            return []
+        letters: list[Letter] = []
+        while len(letters) < count and (letter := self._made_ahead() or self._next()) is not None:
+            letters.append(letter)
+        return letters
 
     def prepare(self) -> bool:
         """Make a letter ahead; see `engine.ports.Desk`."""
@@ -100,12 +95,22 @@ class SendingDesk:
         self._ahead.append((time.monotonic(), letter))
         return True
 
-    def mark(self, letters: Sequence[Letter], tell: Callable[[], None]) -> Marking:
+    def mark(self, letters: Sequence[Letter]) -> Sequence[bool]:
         """Whether each may be sent; see `engine.ports.Desk`."""
         results, self._results = self._results, []
-        future = self._writer.mark([letter.mark for letter in letters], results)
-        future.add_done_callback(lambda _: tell())
-        return Marking(letters, len(results), future, self._overseer)
+        try:
+            allowed = self._writer.mark([letter.mark for letter in letters], results)
+        except Unavailable as error:
+            # The claims of these are taken back with the others that could not be settled.
+            self._overseer.lost_hold(error)
+            for letter in letters:
+                letter.lost = True
+            allowed = [False] * len(letters)
+        reached(Point.MARKED)
+        self._overseer.settled(len(results))
+        for letter, may_go in zip(letters, allowed, strict=True):
+            letter.marked = may_go
+        return allowed
 
     def done(self, letter: Letter, outcome: Outcome) -> None:
         """What came of a letter; see `engine.ports.Desk`."""
@@ -119,16 +124,21 @@ class SendingDesk:
         """Whether anything is not with the writer yet."""
         return bool(self._results)
 
-    def flush(self, *, wait: bool = False) -> None:
-        """Give all to the writer, and wait for the commit if told to."""
+    def flush(self) -> None:
+        """Have all that came of letters written."""
         results, self._results = self._results, []
-        if not results:
-            return
-        try:
-            self._writer.record(results, wait=wait)
-        except Unavailable as error:
-            self._overseer.lost_hold(error)
-        self._overseer.settled(len(results))
+        if results:
+            self._writer.record(results)
+            self._overseer.settled(len(results))
+
+    def _made_ahead(self) -> Letter | None:
+        while self._ahead:
+            made_at, letter = self._ahead.popleft()
+            if time.monotonic() - made_at < FRESH:
+                return letter
+            if (again := self._letter(letter.claim)) is not None:
+                return again
+        return None
 
     def _next(self) -> Letter | None:
         while (claim := self._claim()) is not None:
@@ -150,7 +160,7 @@ class SendingDesk:
         self._results.append(result)
         # The breaker must know of a hard refusal before many more can follow.
         if isinstance(result.outcome, Outcome) and result.outcome.kind in _REFUSALS:
-            self.flush(wait=True)
+            self.flush()
 
     def _claim(self) -> Claim | None:
         if self._first is not None:
@@ -177,36 +187,6 @@ class SendingDesk:
         self._overseer.settled(len(claims))
 
 
-class Marking:
-    """Marks that the writer makes; fulfils `engine.ports.Pending`."""
-
-    def __init__(self, letters: Sequence[Letter], results: int, future: Future[list[bool]], overseer: Overseer) -> None:
-        self._letters = letters
-        self._results = results
-        self._future = future
-        self._overseer = overseer
-
-    def done(self) -> bool:
-        """Whether it is committed, or has failed."""
-        return self._future.done()
-
-    def result(self) -> Sequence[bool]:
-        """Whether each may be sent."""
-        try:
-            allowed = self._future.result()
-        except Unavailable as error:
-            # The claims of these are taken back with the others that could not be settled.
-            self._overseer.lost_hold(error)
-            for letter in self._letters:
-                letter.lost = True
-            allowed = [False] * len(self._letters)
-        reached(Point.MARKED)
-        self._overseer.settled(self._results)
-        for letter, may_go in zip(self._letters, allowed, strict=True):
-            letter.marked = may_go
-        return allowed
-
-
 class OneByOne:
     """A session as a fleet: each message is waited for; fulfils `engine.ports.Fleet`."""
 
@@ -215,10 +195,9 @@ class OneByOne:
 
     def carry(self, desk: Desk[P]) -> None:
         """Hand over what the desk gives, and have each recorded at once."""
-        while (parcel := desk.take()) is not None:
-            mark = partial(_marked, desk, parcel)
-            outcome = self._session.send(parcel.envelope, parcel.content, mark)
-            desk.done(parcel, outcome)
+        while parcels := desk.take(1):
+            outcome = self._session.send(parcels[0].envelope, parcels[0].content, lambda: desk.mark(parcels)[0])
+            desk.done(parcels[0], outcome)
             desk.flush()
         desk.flush()
 
@@ -230,11 +209,3 @@ class OneByOne:
         self._session.close()
 
     close = rest
-
-
-def _marked(desk: Desk[P], parcel: P) -> bool:
-    return desk.mark([parcel], _nobody).result()[0]
-
-
-def _nobody() -> None:
-    """Whoever waits for the result need not be told."""

@@ -67,7 +67,7 @@ class Worker:
             clock: the moment as schedules see it; leases use the real one.
             high_water: how far the database had got, as something outside of it remembers; None where a message that
                 is sent twice does no harm.
-            told: called for each fact after it is committed, on the writer's thread.
+            told: called for each fact after it is committed, by one thread at a time.
         """
         self._store = store
         self._settings = settings
@@ -106,7 +106,6 @@ class Worker:
         reached(Point.REGISTERED)
         self._ledger = Ledger(self._store, self._settings, self._catalogue, self._id, self._random)
         self._writer = Writer(self._store, self._ledger, self._clock, self._note)
-        self._writer.start()
         self._renewed = time.monotonic()
         return self
 
@@ -116,13 +115,10 @@ class Worker:
             self._inbox.put(None)
         for thread in self._threads:
             thread.join()
-        try:
-            self._writer.stop()
-        finally:
-            # On this thread, so that claims come back also from a worker whose writer has broken.
-            with self._store.transaction():
-                self._ledger.sweep(self._id, self._clock())
-            reached(Point.LEFT)
+        with self._store.transaction():
+            self._ledger.sweep(self._id, self._clock())
+        reached(Point.LEFT)
+        self._writer.check()
 
     def stop(self) -> None:
         """Finish the messages in hand and come to an end; may be called from a signal handler or another thread."""
@@ -303,8 +299,9 @@ class Worker:
         sender = Sender(self._settings, self._catalogue, composer, self._clock)
         desk = SendingDesk(self._inbox, sender, self._writer, self)
         try:
-            while self._has_work(desk, carrier):
-                carrier.carry(desk)
+            with self._store.connected():
+                while self._has_work(desk, carrier):
+                    carrier.carry(desk)
         except BaseException as error:
             with self._changed:
                 self._bug = self._bug or error
@@ -344,7 +341,7 @@ class Worker:
         self._halt_unavailable(error)
 
     def settled(self, count: int) -> None:
-        """So many claims are in the writer's hands, or lost."""
+        """So many claims are written, or lost."""
         with self._changed:
             before, self._in_flight = self._in_flight, self._in_flight - count
             # Whoever waits, waits for one of these two; woken more often it would only take turns from the others.

@@ -1,4 +1,7 @@
-"""One thread that writes: whatever waits when it is free shares one transaction, so marks share their commit."""
+"""Who has something to write writes for all who wait, in one transaction, so that marks share their commit.
+
+There is no thread for it: one that hands the interpreter back and forth with those who send slows both down.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -51,7 +55,7 @@ class Entry:
 
 
 class Writer:
-    """Runs everything that changes the database for one worker, in the order it came."""
+    """Runs everything that changes the database for one worker, in the order it came, one transaction at a time."""
 
     def __init__(
         self,
@@ -60,24 +64,14 @@ class Writer:
         clock: Callable[[], datetime],
         told: Callable[[Fact], None],
     ) -> None:
-        """`told` is called on the writer's thread for each fact, after it is committed."""
+        """`told` is called for each fact after it is committed, by one thread at a time."""
         self._store = store
         self._ledger = ledger
         self._clock = clock
         self._told = told
-        self._queue: SimpleQueue[Entry | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="drip-writer", daemon=True)
+        self._queue: SimpleQueue[Entry] = SimpleQueue()
+        self._turn = threading.Lock()
         self._broken: BaseException | None = None
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Write all that waits, then end the thread; raises what broke it, if anything did."""
-        self._queue.put(None)
-        self._thread.join()
-        self.check()
 
     def check(self) -> None:
         """Raise what broke the writer, if anything did."""
@@ -85,15 +79,15 @@ class Writer:
             raise self._broken
 
     def call(self, job: Callable[[], T], *, alone: bool = False) -> T:
-        """Run a job in a transaction on the writer's thread and wait for its commit.
+        """Run a job in a transaction; its answer, after the commit.
 
         Args:
             alone: it touches what other workers hold.
         """
-        return self._call(job, (), alone=alone)
+        return self._submit(job, (), alone=alone)
 
-    def mark(self, marked: Sequence[Marked], results: Sequence[Result] = ()) -> Future[list[bool]]:
-        """Mark; the answer is there after the commit, and False means that the dot must not be sent.
+    def mark(self, marked: Sequence[Marked], results: Sequence[Result] = ()) -> list[bool]:
+        """Mark; the answer comes after the commit, and False means that the dot must not be sent.
 
         Args:
             results: recorded in the same transaction, and before.
@@ -102,50 +96,36 @@ class Writer:
         return self._submit(lambda: self._ledger.mark(marked, self._clock()), results)
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Give back claims that nothing was done with, and wait for the commit."""
+        """Give back claims that nothing was done with."""
         self.call(lambda: self._ledger.release(claims, self._clock()))
 
-    def record(self, results: Sequence[Result], *, wait: bool = False) -> None:
-        """Record soon, or wait until it is committed; nothing is claimed before it is written."""
-        if wait:
-            self._call(lambda: None, results)
-        else:
-            self._put(Entry(results))
+    def record(self, results: Sequence[Result]) -> None:
+        """Record, for as long as it may take; nothing is raised here but by `check`."""
+        self._put(Entry(results))
 
-    def _call(self, job: Callable[[], T], results: Sequence[Result], *, alone: bool = False) -> T:
-        return self._submit(job, results, alone=alone).result()
-
-    def _submit(self, job: Callable[[], T], results: Sequence[Result], *, alone: bool = False) -> Future[T]:
+    def _submit(self, job: Callable[[], T], results: Sequence[Result], *, alone: bool = False) -> T:
         future: Future[T] = Future()
         self._put(Entry(results, job, future, alone))  # type: ignore[arg-type]
-        return future
+        return future.result()
 
     def _put(self, entry: Entry) -> None:
         self._queue.put(entry)
-        if self._broken is not None:
-            self._fail_waiting(self._broken)
-
-    def _run(self) -> None:
-        try:
-            with self._store.connected():
+        with self._turn:  # when it comes, the entry may be written already
+            try:
+                self.check()
                 while group := self._next_group():
                     self._write(group)
-        except BaseException as error:
-            self._broken = error
-            self._fail_waiting(error)
+            except BaseException as error:
+                self._broken = error
+                while group := self._next_group():
+                    _fail(group, error)
 
     def _next_group(self) -> list[Entry]:
-        """At least one entry; empty at the end."""
-        first = self._queue.get()
-        if first is None:
-            return []
-        group = [first]
-        while len(group) < LARGEST_GROUP and not self._queue.empty():
-            entry = self._queue.get()
-            if entry is None:
-                self._queue.put(None)
-                break
-            group.append(entry)
+        """What waits; empty when nothing does."""
+        group: list[Entry] = []
+        with suppress(Empty):
+            while len(group) < LARGEST_GROUP:
+                group.append(self._queue.get_nowait())
         return group
 
     def _write(self, group: list[Entry]) -> None:
@@ -183,15 +163,6 @@ class Writer:
             if future is not None:
                 future.set_result(answer)
         return facts
-
-    def _fail_waiting(self, error: BaseException) -> None:
-        while True:
-            try:
-                entry = self._queue.get_nowait()
-            except Empty:
-                return
-            if entry is not None:
-                _fail([entry], error)
 
 
 def _fail(entries: Iterable[Entry], error: BaseException) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from drip.engine.ports import Desk, Pending
+from drip.engine.ports import Desk
 from drip.transport.conversation import QUIT_SECONDS, Ask, Conversation, Say, Talk
 from drip.transport.replies import BLOCK
 
@@ -91,37 +91,23 @@ class SmtpFleet:
             lane.conversation.quit(max(0.0, deadline - time.monotonic()))
 
     def _load(self, desk: Desk[Any]) -> None:
-        while self._free and (parcel := desk.take()) is not None:
-            lane = self._free.pop()
-            lane.parcel = parcel
-            lane.talk = lane.conversation.message(parcel.envelope, parcel.content)
-            self._go_on(desk, lane, None)
+        while self._free and (parcels := desk.take(len(self._free))):
+            for parcel in parcels:
+                lane = self._free.pop()
+                lane.parcel = parcel
+                lane.talk = lane.conversation.message(parcel.envelope, parcel.content)
+                self._go_on(desk, lane, None)
 
     def _mark(self, desk: Desk[Any]) -> None:
         marking, self._marking = self._marking, []
-        pending = desk.mark([lane.parcel for lane in marking], self.wake)
-        self._finished = []
-        while not pending.done():
-            self._tend(desk, pending)
+        allowed = desk.mark([lane.parcel for lane in marking])
         # Nothing but the dots comes between the commit and the dots.
-        for lane, may_go in zip(marking, pending.result(), strict=True):
+        finished = self._finished = []
+        for lane, may_go in zip(marking, allowed, strict=True):
             self._go_on(desk, lane, may_go)
-        finished, self._finished = self._finished, None
+        self._finished = None
         for parcel, outcome in finished:
             desk.done(parcel, outcome)
-
-    def _tend(self, desk: Desk[Any], pending: Pending) -> None:
-        """While marks are made, lead on whoever has an answer, and make the next messages; none is begun."""
-        ready = self._poll.poll(0)
-        if not ready and not desk.prepare():
-            ready = self._poll.poll(1000)
-        for number, _ in ready:
-            if pending.done():
-                return  # the others stay ready
-            if number == self._ear.fileno():
-                self._hear_bell(desk)
-            else:
-                self._resume(desk, self._unpark(number))
 
     def _go_on(self, desk: Desk[Any], lane: _Lane, came: Any, error: BaseException | None = None) -> None:
         """Lead one conversation as far as it goes without waiting."""

@@ -65,19 +65,6 @@ class OneAtATime:
 
 
 @dataclass
-class Decided:
-    """Marks that were made at once."""
-
-    allowed: Sequence[bool]
-
-    def done(self) -> bool:
-        return True
-
-    def result(self) -> Sequence[bool]:
-        return self.allowed
-
-
-@dataclass
 class _OneParcel:
     """A desk with one parcel, which is its own."""
 
@@ -88,15 +75,15 @@ class _OneParcel:
     given = False
     outcomes: list[Outcome] = field(default_factory=list)
 
-    def take(self) -> _OneParcel | None:
+    def take(self, _count: int) -> list[_OneParcel]:
         given, self.given = self.given, True
-        return None if given else self
+        return [] if given else [self]
 
     def prepare(self) -> bool:
         return False
 
-    def mark(self, parcels: Sequence[_OneParcel], _tell: Callable[[], None]) -> Decided:
-        return Decided([self.answer() for _ in parcels])
+    def mark(self, parcels: Sequence[_OneParcel]) -> list[bool]:
+        return [self.answer() for _ in parcels]
 
     def done(self, _parcel: _OneParcel, outcome: Outcome) -> None:
         self.outcomes.append(outcome)

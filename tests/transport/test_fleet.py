@@ -15,7 +15,7 @@ from drip.engine.points import Point, listen
 from drip.engine.ports import Envelope
 from drip.transport.smtp import Habits, SmtpTransport
 from tests.smtp_server import Features, SmtpServer
-from tests.transport.conftest import Decided, settings_for
+from tests.transport.conftest import settings_for
 
 Serve = Callable[..., SmtpServer]
 
@@ -44,15 +44,16 @@ class Desk:
     """Who was marked together."""
     holds = False
 
-    def take(self) -> Parcel | None:
-        return self.parcels.pop(0) if self.parcels else None
+    def take(self, count: int) -> list[Parcel]:
+        taken, self.parcels = self.parcels[:count], self.parcels[count:]
+        return taken
 
     def prepare(self) -> bool:
         return False
 
-    def mark(self, parcels: Sequence[Parcel], _tell: Callable[[], None]) -> Decided:
+    def mark(self, parcels: Sequence[Parcel]) -> list[bool]:
         self.groups.append([parcel.recipient for parcel in parcels])
-        return Decided([parcel.recipient not in self.refused for parcel in parcels])
+        return [parcel.recipient not in self.refused for parcel in parcels]
 
     def done(self, parcel: Parcel, outcome: Outcome) -> None:
         self.outcomes[parcel.recipient] = outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drip.engine.ports.around import HighWater, Mark, Processes
-from drip.engine.ports.sending import Desk, Envelope, Fleet, P, Parcel, Pending, Session, Transport
+from drip.engine.ports.sending import Desk, Envelope, Fleet, P, Parcel, Session, Transport
 from drip.engine.ports.storage import Store
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Mark",
     "P",
     "Parcel",
-    "Pending",
     "Processes",
     "Session",
     "Store",

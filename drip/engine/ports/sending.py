@@ -57,35 +57,19 @@ class Parcel(Protocol):
 P = TypeVar("P", bound=Parcel)
 
 
-class Pending(Protocol):
-    """Marks that are being made."""
-
-    def done(self) -> bool:
-        """Whether it is decided."""
-        ...
-
-    def result(self) -> Sequence[bool]:
-        """Whether each may be sent; waits until it is decided."""
-        ...
-
-
 class Desk(Protocol[P]):
     """Where a fleet gets its parcels, and brings back what came of them. For one thread."""
 
-    def take(self) -> P | None:
-        """The next one; None when there is none now."""
+    def take(self, count: int, /) -> Sequence[P]:
+        """The next ones, at most so many; empty when there are none now."""
         ...
 
     def prepare(self) -> bool:
         """Make one ready for a later `take`, while there is nothing better to do; False when there is none to make."""
         ...
 
-    def mark(self, parcels: Sequence[P], tell: Callable[[], None], /) -> Pending:
-        """Before the final dots of these: whether each may be sent, durably. What `done` brought is written with it.
-
-        Args:
-            tell: called from another thread when it is decided; or not at all, when it is decided already.
-        """
+    def mark(self, parcels: Sequence[P], /) -> Sequence[bool]:
+        """Before the final dots of these: whether each may be sent, durably. What `done` brought is written with it."""
         ...
 
     def done(self, parcel: P, outcome: Outcome, /) -> None:
