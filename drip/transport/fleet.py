@@ -63,7 +63,8 @@ class SmtpFleet:
             while True:
                 self._load(desk)
                 if self._marking:
-                    self._mark(desk)
+                    if not self._lead_on(desk, 0):  # whoever can join them without waiting, does
+                        self._mark(desk)
                 elif self._waiting or self._connecting:
                     self._wait(desk)
                 else:
@@ -180,20 +181,23 @@ class SmtpFleet:
         return self._waiting.pop(number)
 
     def _wait(self, desk: Desk[Any]) -> None:
-        while not (ready := self._poll.poll(0)) and desk.prepare():
+        while not (led := self._lead_on(desk, 0)) and desk.prepare():
             pass
-        if not ready:
-            ready = self._poll.poll(self._patience(desk) * 1000)
+        if not led and not self._lead_on(desk, self._patience(desk)):
+            desk.flush()
+        now = time.monotonic()
+        for number in [number for number, lane in self._waiting.items() if lane.deadline <= now]:
+            self._go_on(desk, self._unpark(number), None, TimeoutError("no answer in time"))
+
+    def _lead_on(self, desk: Desk[Any], seconds: float) -> bool:
+        """Lead on whoever can go on, or will within so many seconds; whether anybody could."""
+        ready = self._poll.poll(seconds * 1000)
         for number, _ in ready:
             if number == self._ear.fileno():
                 self._hear_bell(desk)
             else:
                 self._resume(desk, self._unpark(number))
-        if not ready:
-            desk.flush()
-        now = time.monotonic()
-        for number in [number for number, lane in self._waiting.items() if lane.deadline <= now]:
-            self._go_on(desk, self._unpark(number), None, TimeoutError("no answer in time"))
+        return bool(ready)
 
     def _patience(self, desk: Desk[Any]) -> float:
         """Seconds that an answer may be waited for now."""

@@ -16,21 +16,25 @@ if TYPE_CHECKING:
 
 WORTHWHILE = 2000
 """People due for each process, where nobody said how many: starting one takes as long as sending some hundreds."""
+CONNECTIONS = 8
+"""Connections for each process, where nobody said how many there are to be and they share them; with fewer, messages
+share fewer commits, and that costs more than another processor brings."""
 MOST = 4
 """Processes on one database, where nobody said how many; SQLite lets one write at a time."""
 
 
-def worth(wanted: int | None, due: int, batch: int) -> int:
+def worth(wanted: int | None, due: int, batch: int, connections: int) -> int:
     """How many processes a pass is worth.
 
     Args:
         wanted: what was asked for; None: what is right for this machine.
         due: how many people are due.
         batch: how many one process takes at a time.
+        connections: how many all may share, where nobody said how many processes.
     """
     if wanted is not None:
         return max(1, min(wanted, -(-due // batch)))
-    return max(1, min(_cores(), MOST, due // WORTHWHILE))
+    return max(1, min(_cores(), MOST, due // WORTHWHILE, connections // CONNECTIONS))
 
 
 class Crew:
@@ -67,7 +71,7 @@ class Crew:
             return 1  # a disk is not faster for being asked twice
         from drip.engine.worker import BATCH
 
-        return worth(self._wanted, store.claims.count_due(now), BATCH)
+        return worth(self._wanted, store.claims.count_due(now), BATCH, self._invocation.project.connections)
 
     def beside(self, worker: Worker) -> Crew:
         """What stops that worker and the others."""

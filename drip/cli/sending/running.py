@@ -98,7 +98,9 @@ def run_command(
 
 
 def _clock(invocation: Invocation, pretended: datetime | None) -> Callable[[], datetime]:
-    return invocation.now if pretended is None else lambda: pretended
+    from drip.project import system_clock
+
+    return system_clock if pretended is None else lambda: pretended
 
 
 def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetime], as_json: bool, crew: Crew) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from drip.cli.sending.crew import MOST, WORTHWHILE, worth
+from drip.cli.sending.crew import CONNECTIONS, MOST, WORTHWHILE, worth
 from drip.engine.worker import BATCH
 from tests.cli.conftest import CONFIG, Cli
 from tests.smtp_server import SmtpServer
@@ -69,18 +69,19 @@ def mailed(server: SmtpServer) -> Counter[str]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "due", "count"),
+    ("wanted", "due", "connections", "count"),
     [
-        (None, 10, 1),
-        (1, 10**6, 1),
-        (8, BATCH, 1),
-        (8, BATCH + 1, 2),
-        (8, 10**6, 8),
+        (None, 10, 200, 1),
+        (None, 10**6, 2 * CONNECTIONS - 1, 1),
+        (1, 10**6, 200, 1),
+        (8, BATCH, 4, 1),
+        (8, BATCH + 1, 4, 2),
+        (8, 10**6, 4, 8),
     ],
 )
-def test_as_many_processes_as_the_work_is_worth(wanted: int | None, due: int, count: int) -> None:
-    assert worth(wanted, due, BATCH) == count
-    assert 1 <= worth(None, 10 * WORTHWHILE, BATCH) <= MOST
+def test_as_many_processes_as_the_work_is_worth(wanted: int | None, due: int, connections: int, count: int) -> None:
+    assert worth(wanted, due, BATCH, connections) == count
+    assert 1 <= worth(None, 10 * WORTHWHILE, BATCH, 200) <= MOST
 
 
 def test_two_processes_share_the_work_and_their_counts_are_one(crowd: Cli, server: SmtpServer) -> None:
