@@ -21,8 +21,8 @@ from unittest.mock import patch
 
 import drip.engine.writer
 import drip.store.sqlite
-from drip.engine.ledger import Result
 from drip.engine.records import Marked
+from drip.engine.results import Result
 from drip.engine.writer import Writer
 from drip.errors import Unavailable
 from drip.store.driverless import peewee
