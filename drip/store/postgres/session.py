@@ -208,7 +208,10 @@ class Session(threading.local):
     def _fate(self, number: str) -> str:
         """What the server says became of a transaction."""
         with self.translated(), self.in_use() as connection:
-            found = connection.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchone()
+            try:
+                found = connection.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchone()
+            except psycopg.errors.InvalidParameterValue:
+                return "never heard of"  # the server crashed, and its log ends before that transaction
             return str(found[0]) if found else ""
 
     def _roll_back(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from drip.store.invariants import violations
 from drip.store.opening import open_url
 from tests.databases import name_of, server
 from tests.lab import Lab, a_sequence, a_step
+from tests.postgres_server import PostgresServer
 from tests.store.postgres.conftest import lab_on, until
 
 
@@ -136,3 +138,23 @@ def test_the_loop_goes_on_after_the_server_was_restarted(
         assert len(lab.transport.sent) == 1
         assert lab.person("ada@example.com").status == "completed"
         assert violations(lab.store.database) == []
+
+
+def test_a_transaction_that_a_crashed_server_has_never_heard_of_was_not_made() -> None:
+    """Nothing of it was written to the server's disk when it stopped, so its number is one of the future again."""
+    crashing = PostgresServer({"wal_writer_delay": "10s"})
+    database = open_url(crashing.make("crashing"))
+    try:
+        with database.connected():
+            database.run("CREATE TABLE heard (value TEXT)")
+
+            def half() -> None:
+                with database.transaction():
+                    database.run("INSERT INTO heard (value) VALUES ('half')")
+                    crashing.restart(signal.SIGQUIT)
+
+            with pytest.raises(DatabaseUnavailable):
+                half()
+            assert database.value("SELECT COUNT(*) FROM heard") == 0
+    finally:
+        crashing.remove()
