@@ -164,5 +164,4 @@ def _is_control(character: str) -> bool:
 
 
 def _first_sentence(text: str) -> str:
-    sentence = text.split(". ")[0].rstrip(".")
-    return sentence[:1].lower() + sentence[1:]
+    return text.split(". ")[0].rstrip(".")

@@ -17,13 +17,12 @@ from drip.engine.catalogue import Catalogue
 from drip.engine.compose import Composer
 from drip.engine.desk import Inbox, OneByOne, SendingDesk
 from drip.engine.leases import LEASE, has_run_out
-from drip.engine.ledger import Ledger
+from drip.engine.ledger import Fact, Ledger
 from drip.engine.limits import Room
 from drip.engine.points import Point, reached
 from drip.engine.ports import Fleet, HighWater, Processes, Store, Transport
 from drip.engine.records import Claim
 from drip.engine.report import Report
-from drip.engine.results import Fact
 from drip.engine.sender import Sender
 from drip.engine.writer import Writer
 from drip.errors import DatabaseRestored, DatabaseUnavailable, Unavailable
@@ -251,6 +250,8 @@ class Worker:
             self._room = Room(0)
             return []
         self._store.require_space()
+        if self._high_water is not None:
+            self._high_water.begin(self._clock())
         reached(Point.CLAIM)
         claims, self._room, facts = self._writer.call(lambda: self._ledger.claim(self._clock(), limit))
         reached(Point.CLAIMED)

@@ -1,8 +1,9 @@
 """How far the database has got, in a small file beside it: a database that went back in time is behind its file.
 
-Backups are restored and files copied; the messages that were sent meanwhile stay sent. The file knows the database's
-own id, so that a new database in the same place is no cause for alarm, and the last number of every table whose ids
-are never used twice, so that they are not used twice after a restore either.
+Backups are restored, files copied, logs thrown away; the messages that were sent meanwhile stay sent. The file knows
+the database's own id, so that a new database in the same place is no cause for alarm, and the last number of every
+table whose ids are never used twice, so that they are not used twice after a restore either. It is written before a
+worker sends anything, so that it is ahead also of a database that has lost all that a killed worker did.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ from drip.store.store import Store
 if TYPE_CHECKING:
     from drip.engine import ports
 
+AHEAD = timedelta(minutes=1)
+"""By how much the file is ahead of what is sent, so that it is seldom written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -31,7 +35,7 @@ class Mark:
     database: str
     """The database's own id."""
     at: datetime
-    """The worker's clock when it was written."""
+    """By the worker's clock: what was due later was not sent."""
     numbers: Mapping[str, int]
     """The last id given out, by table."""
 
@@ -39,6 +43,11 @@ class Mark:
     def event(self) -> int:
         """The number of the last event."""
         return self.numbers.get("event", 0)
+
+    @property
+    def worker(self) -> int:
+        """The number of the last worker."""
+        return self.numbers.get("worker", 0)
 
 
 class HighWaterMark:
@@ -53,7 +62,8 @@ class HighWaterMark:
         self._store = store
         path = store.database.path or (folder / "drip.db" if folder is not None else None)
         self.path = None if path is None else path.with_name(path.name + ".mark")
-        self._written: Mark | None = None
+        self._begun: datetime | None = None
+        self._noted: int | None = None
 
     def ahead(self) -> Mark | None:
         """The file's mark when the database is behind it, else None.
@@ -61,8 +71,8 @@ class HighWaterMark:
         Raises:
             DatabaseUnavailable: the file can't be read.
         """
-        mark = self._read()
-        if mark is None or mark.database != self._store.identity() or mark.event <= self._store.events.last():
+        mark = self._standing()
+        if mark is None or (mark.event <= self._store.events.last() and mark.worker <= self._last_worker()):
             return None
         return mark
 
@@ -71,26 +81,53 @@ class HighWaterMark:
         mark = self.ahead()
         if mark is not None:
             last = self._store.events.last()
+            behind = f"its last event is {last}, but {mark.event} were written"
+            if mark.event <= last:
+                behind = f"its last worker is number {self._last_worker()}, but there were {mark.worker}"
             raise DatabaseRestored(
-                f"the database has gone back in time: its last event is {last}, but {mark.event} were written"
-                f" until {format_moment(mark.at)}",
+                f"the database has gone back in time: {behind} until {format_moment(mark.at)}",
                 "what was sent since then would be sent again: `drip resolve --restored --hold` holds what was due,"
                 " `--go-on` sends it",
             )
 
-    def note(self, now: datetime) -> None:
-        """Write how far the database is, if it has moved; never less than another worker wrote.
+    def begin(self, now: datetime) -> None:
+        """Before anything is sent that is due until `now`: write so, and a bit ahead.
 
         Raises:
             DatabaseUnavailable: the file can't be written.
         """
-        if self.path is None or (self._written is not None and self._store.events.last() == self._written.event):
+        if self._begun is None or self._begun < now + AHEAD / 2:
+            self._begun = now + AHEAD
+            self._move(self._begun)
+
+    def note(self, now: datetime) -> None:
+        """Write how far the database is, if it has moved.
+
+        Raises:
+            DatabaseUnavailable: the file can't be written.
+        """
+        last = self._store.events.last()
+        if last == self._noted:
             return
-        mark = Mark(self._store.identity(), now, self._store.database.numbers())
-        standing = self._read()
-        if standing is None or standing.database != mark.database or standing.event < mark.event:
-            _write(self.path, mark)
-        self._written = mark
+        standing = self._standing()
+        if standing is None or standing.event < last:
+            self._move(now)
+        self._noted = last
+
+    def _move(self, until: datetime) -> None:
+        """Write how far the database is; never less than another worker wrote."""
+        if self.path is None:
+            return
+        standing, numbers = self._standing(), self._store.database.numbers()
+        if standing is not None:
+            until = max(until, standing.at)
+            numbers = {table: max(last, standing.numbers.get(table, 0)) for table, last in numbers.items()}
+        _write(self.path, Mark(self._store.identity(), until, numbers))
+
+    def _standing(self) -> Mark | None:
+        """What the file says of this database."""
+        mark = self._read()
+        return mark if mark is not None and mark.database == self._store.identity() else None
 
     def accept(self, mark: ports.Mark) -> None:
         """Take the database as it is; its next events come after the lost ones."""
@@ -100,12 +137,18 @@ class HighWaterMark:
     def protect_ids(self) -> None:
         """Where the database is behind, give nobody the id that somebody else had in what is lost.
 
-        Links and Message-IDs with it are in other people's mailboxes. The events stay behind, for `require` to see.
+        Links and Message-IDs with it are in other people's mailboxes. Events and workers stay behind, for `require` to
+        see.
         """
         mark = self.ahead()
         if mark is not None:
             with self._store.transaction():
-                self._skip({table: number for table, number in mark.numbers.items() if table != "event"})
+                self._skip(
+                    {table: number for table, number in mark.numbers.items() if table not in ("event", "worker")}
+                )
+
+    def _last_worker(self) -> int:
+        return self._store.database.last_number("worker")
 
     def _skip(self, numbers: Mapping[str, int]) -> None:
         for table, number in numbers.items():

@@ -142,6 +142,27 @@ def test_a_backup_from_before_the_first_run_is_known_as_well(lab: MarkedLab) -> 
     assert lab.store.secret() == secret
 
 
+def test_a_pass_that_was_killed_is_known_though_nothing_of_it_is_left(
+    lab: MarkedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write-ahead log of a killed worker is thrown away, or yesterday's backup takes the database's place."""
+    lab.apply(a_sequence(*STEPS))
+    lab.subscribe("ada@example.com")
+    lab.tick()
+    lab.back_up()
+    lab.move("1d")
+    with monkeypatch.context() as patched:
+        patched.setattr(HighWaterMark, "note", lambda self, now: None)
+        lab.tick()
+    lab.restore()
+    HighWaterMark(lab.store, lab.folder).protect_ids()
+    with pytest.raises(DatabaseRestored, match="its last worker is number 1, but there were 2 until 2026-03-03"):
+        lab.tick()
+    assert lab.accept(hold=True) == 1
+    lab.tick()
+    assert len(lab.transport.sent) == 2
+
+
 def test_what_was_due_in_the_gap_is_held_step_by_step_and_nothing_is_sent_twice(lab: MarkedLab) -> None:
     lose_two_days(lab)
     assert lab.accept(hold=True) == 3
@@ -239,7 +260,7 @@ def test_the_mark_is_written_after_a_pass_that_did_something_and_never_goes_back
     lab.tick()
     written = json.loads(mark.read_text())
     assert written["numbers"]["event"] == lab.store.events.last()
-    assert written["at"] == "2026-03-02T09:00:00.000Z"
+    assert written["at"] == "2026-03-02T09:01:00.000Z", "a minute ahead of what was sent"
     mark.write_text(json.dumps({**written, "numbers": {**written["numbers"], "event": 3}}))
     HighWaterMark(lab.store, lab.folder).note(START)
     assert json.loads(mark.read_text())["numbers"]["event"] == lab.store.events.last()

@@ -44,6 +44,10 @@ class HighWater(Protocol):
         """Raise DatabaseUnavailable when the database has gone back in time."""
         ...
 
+    def begin(self, now: datetime) -> None:
+        """Remember, before anything is sent that is due until `now`, that it may have been."""
+        ...
+
     def note(self, now: datetime) -> None:
         """Remember how far it is now; call it after a commit."""
         ...
