@@ -115,6 +115,20 @@ class PostgresServer:
         self.stop(how)
         self.start()
 
+    def pause(self, seconds: float) -> None:
+        """Stop all its processes where they are, as a machine that hangs, and let them go on after so long."""
+        assert self._process is not None
+        # First the one that starts others.
+        all_of_it = [self._process.pid, *_children(self._process.pid)]
+        try:
+            for process in all_of_it:
+                os.kill(process, signal.SIGSTOP)
+            time.sleep(seconds)
+        finally:
+            for process in reversed(all_of_it):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
+
     def remove(self) -> None:
         """Stop it and forget all it knew."""
         self.stop(signal.SIGQUIT)
@@ -168,6 +182,11 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _children(parent: int) -> list[int]:
+    found = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(child) for child in found]
 
 
 def forget_the_dead() -> None:

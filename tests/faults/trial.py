@@ -113,7 +113,11 @@ class Trial:
         """Put SQLite's file into another folder; nobody may be at work."""
         for path in self.folder.glob("drip.db*"):
             shutil.move(path, folder)
-        self._database = f"sqlite:///{folder / 'drip.db'}"
+        self.use_database(f"sqlite:///{folder / 'drip.db'}")
+
+    def use_database(self, url: str) -> None:
+        """Name another way to the database in drip.yaml."""
+        self._database = url
         self.configure(**self._smtp)
 
     def start(self, before: Callable[[Worker], None] = lambda worker: None) -> Child:

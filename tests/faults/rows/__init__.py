@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.faults.registry import Row
 from tests.faults.rows import (
+    busy,
     clocks,
     connections,
     consent,
@@ -37,6 +38,7 @@ MODULES = (
     disk,
     durability,
     disk,
+    busy,
     edits,
     clocks,
     files,

@@ -1,35 +1,30 @@
-"""Rows 11 and 13: a machine that crashes, a database that is busy or cut off."""
+"""Row 11: a machine that crashes; and what is asked of a database that was in trouble, whatever it was."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import drip.engine.writer
-import drip.store.sqlite
+from drip.engine.ledger import Result
 from drip.engine.records import Marked
-from drip.engine.results import Result
 from drip.engine.writer import Writer
 from drip.errors import Unavailable
 from drip.store.driverless import peewee
-from tests.databases import name_of, server
-from tests.faults.processes import Child, fork
+from tests.faults.processes import fork
 from tests.faults.registry import Case, Control, Figures, Row
-from tests.faults.trial import Trial, a_trial, one_pass, run_drip
+from tests.faults.trial import Trial, a_trial, one_pass
 
 DUE = 24
 
@@ -242,107 +237,6 @@ def mark_anyway() -> Iterator[None]:
         yield
 
 
-def busy_trial(case: Case) -> Figures:
-    """The database is held, gone, or not what it was, in the middle of a run."""
-    kinds = _POSTGRES if case.database == "postgresql" else _SQLITE
-    kind, disturb = kinds[case.number % len(kinds)]
-    connections = case.random.randint(1, 4)
-    with a_trial(case, due=DUE, connections=connections, latency=0.005) as one:
-        figures = Figures(faults=1)
-        child = run_drip(one, "run", "--once", before=_in_a_hurry)
-        one.wait_for(case.random.randint(1, DUE - 8), child)
-        disturb(one, case, child)
-        code, said = child.wait(), one.errors.read_text()
-        figures.breach(code not in (0, 3), f"{kind}: exit code {code}: {said[-600:]}")
-        figures.breach("Traceback" in said, f"{kind}: a traceback: {said[-600:]}")
-        figures += whole_again(one, connections, kind)
-    return figures
-
-
-def _in_a_hurry() -> None:
-    drip.engine.writer.PATIENCE = 3.0
-    drip.store.sqlite.BUSY_TIMEOUT = 1
-
-
-def _held(seconds: float) -> Callable[[Trial, Case, Child], None]:
-    def hold(one: Trial, case: Case, child: Child) -> None:
-        """Another program holds the write lock."""
-
-        def work() -> None:
-            connection = sqlite3.connect(one.folder / "drip.db", timeout=30, isolation_level=None)
-            connection.execute("BEGIN IMMEDIATE")
-            time.sleep(seconds)
-            connection.execute("ROLLBACK")
-
-        fork(work, one.errors).wait()
-
-    return hold
-
-
-def _checkpointed(one: Trial, case: Case, child: Child) -> None:
-    """Another program empties the write-ahead log again and again."""
-
-    def work() -> None:
-        connection = sqlite3.connect(one.folder / "drip.db", timeout=5)
-        for _ in range(20):
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            time.sleep(0.005)
-
-    fork(work, one.errors).wait()
-
-
-def _backends_killed(one: Trial, case: Case, child: Child) -> None:
-    for _ in range(case.random.randint(1, 3)):
-        name = name_of(one.project().settings.database)
-        server().sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-        time.sleep(0.02)
-
-
-def _restarted(how: signal.Signals) -> Callable[[Trial, Case, Child], None]:
-    def restart(one: Trial, case: Case, child: Child) -> None:
-        server().restart(how)
-
-    return restart
-
-
-_SQLITE: list[tuple[str, Callable[[Trial, Case, Child], None]]] = [
-    ("held for a moment", _held(0.3)),
-    ("held for longer than is waited", _held(1.6)),
-    ("emptied log", _checkpointed),
-]
-_POSTGRES: list[tuple[str, Callable[[Trial, Case, Child], None]]] = [
-    ("backends killed", _backends_killed),
-    ("restarted", _restarted(signal.SIGINT)),
-    ("crashed", _restarted(signal.SIGQUIT)),
-]
-
-
-def damaged_trial(case: Case) -> Figures:
-    """A file that is cut short, or is none: said in a sentence, and nobody is mailed."""
-    random: Any = case.random
-    with a_trial(case, due=6) as one:
-        path = one.folder / "drip.db"
-        content = path.read_bytes()
-        path.write_bytes(content[: random.randint(1, len(content) - 1)])
-        code, said = run_drip(one, "run", "--once").wait(), one.errors.read_text()
-        figures = Figures(trials=1, faults=1)
-        figures.breach(code != 3, f"cut short: exit code {code}: {said[-400:]}")
-        figures.breach("Traceback" in said, f"cut short: a traceback: {said[-400:]}")
-    return figures
-
-
-def failing_trial(case: Case) -> Figures:
-    """Of the busy ones, those that a worker can't sit out."""
-    return busy_trial(replace(case, number=1 if case.database == "sqlite" else case.number))
-
-
-def busy_or_damaged(case: Case) -> Figures:
-    """Row 13's trials: every fourth one damages the file."""
-    if case.database == "sqlite" and case.number % 4 == 3:
-        return damaged_trial(case)
-    return busy_trial(case)
-
-
 ROWS = [
     Row(
         number=11,
@@ -352,21 +246,5 @@ ROWS = [
         release=500,
         trial=power_trial,
         control=Control("synchronous=NORMAL", normal, within=4, shows="mailed twice"),
-    ),
-    Row(
-        number=13,
-        promise="A busy database delays, loses nothing",
-        fault="a lock held, a log emptied, a file cut short; PostgreSQL restarted, crashed, its backends killed",
-        ci=20,
-        release=250,
-        trial=busy_or_damaged,
-        databases=("sqlite", "postgresql"),
-        control=Control(
-            "sends although the mark was not written",
-            mark_anyway,
-            within=20,
-            shows="mailed twice",
-            trial=failing_trial,
-        ),
     ),
 ]
