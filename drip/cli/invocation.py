@@ -92,6 +92,15 @@ class Invocation:
 
         return system_clock()
 
+    def program(self) -> list[str]:
+        """How another process is started on the same project; a command and its options follow."""
+        import sys
+
+        command = [sys.executable, "-m", "drip"]
+        if self.folder is not None:
+            command += ["-C", str(self.folder)]
+        return command if self.config is None else [*command, "--config", str(self.config)]
+
     def path(self, text: str) -> Path:
         """A path as given on the command line: relative ones start in the folder of `-C`, as with git and make."""
         return (self.folder or Path()) / Path(text).expanduser()

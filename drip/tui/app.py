@@ -9,7 +9,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -135,23 +135,23 @@ class Dashboard(Host):
         clock: Callable[[], datetime],
         origin: Callable[[], Origin],
         cadence: float | None = CADENCE,
-        run: bool = False,
+        run: Sequence[str] | None = None,
     ) -> None:
         """
         Args:
             origin: asked for the commit of the files when they are applied.
             cadence: seconds between two looks; None: only when asked to.
-            run: have a worker inside.
+            run: the command of a worker to have inside; None: none.
         """
         super().__init__(Desk(project, clock), origin=origin, cadence=cadence)
-        self.engine_room = EngineRoom(project, clock, self._trouble) if run else None
+        self.engine_room = EngineRoom(run, self._trouble) if run else None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         wanted = os.environ.get("TEXTUAL_THEME", DARK.name)
         self.theme = wanted if wanted in self.available_themes else DARK.name
 
     async def on_mount(self) -> None:
-        """Start the worker; end politely when told to."""
+        """End politely when told to; what the first picture does without comes after it."""
         if not self.is_headless:
             import asyncio
 
@@ -159,8 +159,6 @@ class Dashboard(Host):
             loop.add_signal_handler(signal.SIGTERM, self.exit)
             loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         self.set_timer(0.3, self._load_the_rest)
-        if self.engine_room is not None:
-            self.engine_room.start()
 
     def _hang_up(self) -> None:
         # The terminal is gone: whatever waits until something is written to it waits for ever.
@@ -172,6 +170,8 @@ class Dashboard(Host):
         threading.Thread(target=end, name="drip-hang-up").start()
 
     def _load_the_rest(self) -> None:
+        if self.engine_room is not None:
+            self.engine_room.start()
         self.run_worker(self._import_the_rest, thread=True, group="imports")
 
     def _import_the_rest(self) -> None:
@@ -190,7 +190,7 @@ class Dashboard(Host):
         return super()._background_screens if self.screen.styles.background.a < 1 else []
 
     def _trouble(self, words: str) -> None:
-        """Called by the worker's thread."""
+        """Called by the thread that listens to the worker."""
         self.call_from_thread(self.notify, clean(words), severity="warning", markup=False, timeout=10)
 
     @on(SequenceWanted)

@@ -1,76 +1,82 @@
-"""The worker inside the dashboard: a thread with its own store, as `drip run` would be beside it."""
+"""The worker inside the dashboard: a `drip run` of its own process, that ends when the dashboard does.
+
+A thread would share one interpreter with the screen: each would wait for the other, at half the speed.
+"""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
-from collections.abc import Callable
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import IO
 
-from drip.errors import DripError
-from drip.project import Project
-
-if TYPE_CHECKING:
-    from drip.engine.report import Report
-    from drip.engine.worker import Worker
-
-INTERVAL = 5.0
-"""Seconds between two passes."""
+KEPT = 100
+"""Lines of what it said that are kept until the end."""
 
 
 class EngineRoom:
     """Starts and stops it."""
 
-    def __init__(self, project: Project, clock: Callable[[], datetime], trouble: Callable[[str], None]) -> None:
-        """`trouble` is called on the worker's thread."""
-        self._project = Project(project.settings)  # connections and caches of its own
-        self._clock = clock
+    def __init__(self, command: Sequence[str], trouble: Callable[[str], None]) -> None:
+        """
+        Args:
+            command: starts a worker; it takes `--tied`.
+            trouble: called with what it says, on a thread of ours.
+        """
+        self._command = command
         self._trouble = trouble
-        self._worker: Worker | None = None
-        self._said = ""
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="drip-engine-room", daemon=True)
-        self.bug: BaseException | None = None
-        """What ended it that should not have; None while all is well."""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
+        # Whoever holds the other end learns that this process is gone, however it went.
+        self._tie, self._held = os.pipe()
+        self._stopped = False
+        self._said: deque[str] = deque(maxlen=KEPT)
+
+    @property
+    def last_words(self) -> str:
+        """What it said, where it ended as no worker should; empty while all is well."""
+        code = self._process.poll() if self._process is not None else None
+        return "\n".join(self._said) if code else ""
 
     def start(self) -> None:
         """Begin to send."""
-        self._thread.start()
+        if self._stopped:
+            return
+        self._process = subprocess.Popen(
+            [*self._command, "--tied", str(self._tie)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=[self._tie],
+            start_new_session=True,  # the terminal's signals come to us
+        )
+        assert self._process.stderr is not None  # it was asked for
+        self._listener = threading.Thread(
+            target=self._listen, args=(self._process, self._process.stderr), name="drip-engine-room", daemon=True
+        )
+        self._listener.start()
 
     def stop(self) -> None:
-        """Finish the messages in hand; returns when they are recorded."""
-        self._stopped.set()
-        if self._worker is not None:
-            self._worker.stop()
-        if self._thread.is_alive():
-            self._thread.join()
+        """Have it finish the messages in hand; returns when they are recorded."""
+        self._stopped = True
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+        if self._listener is not None and self._listener is not threading.current_thread():
+            self._listener.join()
 
-    def _run(self) -> None:
-        try:
-            with self._project.opened():
-                worker = self._project.worker(clock=self._clock)
-                with self._project.courier(clock=self._clock) as courier, worker:
-                    self._worker = worker
-
-                    def after_pass(report: Report) -> None:
-                        courier.check()
-                        self._after_pass(report)
-
-                    if not self._stopped.is_set():
-                        worker.run_loop(INTERVAL, after_pass)
-        except DripError as error:
-            self._say(f"the worker has stopped: {error.message}")
-        except BaseException as error:
-            self.bug = error
-            self._say(f"the worker has stopped: {type(error).__name__}")
-
-    def _after_pass(self, report: Report) -> None:
-        trouble = report.trouble
-        words = "" if trouble is None else f"nothing is sent now: {trouble.code or ''} {trouble.text or trouble.kind}"
-        if words and words != self._said:
-            self._say(words)
-        self._said = words
+    def _listen(self, process: subprocess.Popen[bytes], words: IO[bytes]) -> None:
+        with words:
+            for line in words:
+                self._said.append(line.decode("utf-8", "replace").rstrip())
+                if self._said[-1].startswith("drip: "):
+                    self._say(self._said[-1].removeprefix("drip: "))
+        code = process.wait()
+        ended = f"signal {-code}" if code < 0 else f"code {code}"
+        self._say(f"the worker has stopped ({ended}): {self._said[-1] if self._said else 'it said nothing'}")
 
     def _say(self, words: str) -> None:
-        if not self._stopped.is_set():
+        if not self._stopped:
             self._trouble(words)

@@ -52,11 +52,11 @@ def dashboard_command(invocation: Invocation, run: bool) -> None:
         invocation.project,
         clock=invocation.now,
         origin=origin,
-        run=run,
+        run=[*invocation.program(), "run"] if run else None,
     )
     app.run()
     if app.engine_room is not None:
         note("finishing the messages in hand")
         app.engine_room.stop()
-        if app.engine_room.bug is not None:
-            raise app.engine_room.bug
+        if app.engine_room.last_words:
+            note(app.engine_room.last_words)

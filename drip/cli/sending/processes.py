@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -89,11 +88,7 @@ class Processes:
         os.close(self._tie)
 
     def _command(self, connections: int | None) -> list[str]:
-        command = [sys.executable, "-m", "drip"]
-        if self._invocation.folder is not None:
-            command += ["-C", str(self._invocation.folder)]
-        if self._invocation.config is not None:
-            command += ["--config", str(self._invocation.config)]
+        command = self._invocation.program()
         command += ["-v"] if self._invocation.verbose else []
         command += ["run", "--once", "--json", "--tied", str(self._tie)]
         command += ["--now", self._pretended.isoformat()] if self._pretended is not None else []
@@ -101,7 +96,7 @@ class Processes:
 
 
 def watch(tie: int, worker: Worker, exit_at_once: Callable[[], object]) -> None:
-    """In a process of the crew: stop when the one that started it is gone; at once when it was told to stop already."""
+    """Where another process started this one: stop when that is gone; at once when it was told to stop already."""
 
     def wait() -> None:
         while os.read(tie, 1):

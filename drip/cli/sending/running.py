@@ -86,7 +86,7 @@ def run_command(
         raise Invalid("--http goes with the loop", "leave out --once, or use `drip serve`")
     if limit is not None and workers is not None and workers > 1:
         raise Invalid("--limit goes with one process", "leave out --workers")
-    if tied is not None:
+    if tied is not None and once:
         context.exit(_in_a_crew(invocation, pretended, tied, connections))
     from drip.cli.sending.crew import Crew
 
@@ -94,7 +94,7 @@ def run_command(
     with crew:
         if once:
             context.exit(_once(invocation, limit, _clock(invocation, pretended), as_json, crew))
-        _loop(invocation, interval, _clock(invocation, pretended), as_json, place, crew)
+        _loop(invocation, interval, _clock(invocation, pretended), as_json, place, crew, tied)
 
 
 def _clock(invocation: Invocation, pretended: datetime | None) -> Callable[[], datetime]:
@@ -181,6 +181,7 @@ def _loop(
     as_json: bool,
     place: tuple[str, int] | None,
     crew: Crew,
+    tied: int | None,
 ) -> None:
     from drip.cli.output import complain, line, note, where_there_is_room, write_json_line
     from drip.cli.sending.passes import KINDS, report_object, summary, trouble
@@ -215,6 +216,11 @@ def _loop(
         courier = invocation.project.courier(clock=clock)
         collecting = invocation.project.collector(clock=clock, told=_told(invocation))
         serving = _served(invocation, place, clock, worker)
+        if tied is not None:
+            from drip.cli.main import INTERRUPTED
+            from drip.cli.sending.processes import watch
+
+            watch(tied, worker, lambda: os._exit(INTERRUPTED))
         stopping = stopped_by_signals(crew.beside(worker))
         with stopping, courier, worker, serving as server, collecting as collector:
             worker.run_loop(interval.total_seconds(), after_pass, before_pass)
