@@ -1,4 +1,4 @@
-"""The worker: one pass until nothing is due, or a loop of passes. Owns the threads; decides nothing about people."""
+"""The worker: one pass until nothing is due, or a loop of passes. Decides nothing about people."""
 
 from __future__ import annotations
 
@@ -6,45 +6,36 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from queue import Empty, SimpleQueue
 from random import Random
 
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.settings import Settings
 from drip.engine.catalogue import Catalogue
-from drip.engine.compose import Composer
-from drip.engine.desk import Inbox, OneByOne, SendingDesk
+from drip.engine.dispatch import Dispatch
 from drip.engine.leases import LEASE, has_run_out
 from drip.engine.ledger import Fact, Ledger
 from drip.engine.limits import Room
 from drip.engine.points import Point, reached
-from drip.engine.ports import Fleet, HighWater, Processes, Store, Transport
+from drip.engine.ports import HighWater, Processes, Store, Transport
 from drip.engine.records import Claim
 from drip.engine.report import Report
-from drip.engine.sender import Sender
 from drip.engine.writer import Writer
-from drip.errors import DatabaseRestored, DatabaseUnavailable, Unavailable
+from drip.errors import DatabaseRestored, DatabaseUnavailable
 
 RENEW_EVERY = 30.0
 """Seconds between signs of life."""
 BATCH = 200
 """People claimed at once; a tick. Nobody is in a batch twice."""
-IDLE = timedelta(seconds=30)
-"""After which an unused connection is closed."""
 FRUITLESS = 3
 """Batches in a row of which everything was given back: then the pass ends, lest it never does."""
-LOST_IN_A_ROW = 4
-"""Connections lost in a row that mean that the transport is down."""
 LONGEST_ROOM_WAIT = 5.0
 """Seconds that a pass waits for the rate; what takes longer is for a later pass."""
 SHORTEST_ROOM_WAIT = 0.1
 """Seconds that a pass waits at least, so that a few go together; a rate's bucket holds more than comes in that time."""
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
 """Seconds the loop waits for a transport that is down: doubling from the first to the longest."""
-
-_STOPPING = (OutcomeKind.DOWN, OutcomeKind.MISCONFIGURED, OutcomeKind.OUR_FAULT)
 
 
 class Worker:
@@ -78,22 +69,14 @@ class Worker:
         self._high_water = high_water
         self._random = random or Random()
         self._catalogue = Catalogue(store)
-        self._composer: Composer | None = None
-        self._inbox: Inbox = SimpleQueue()
-        self._carriers: list[Fleet] = []
-        self._threads: list[threading.Thread] = []
-        self._changed = threading.Condition()
-        self._in_flight = 0
-        self._handed_out = False
+        self._telling = threading.Lock()
         self._room = Room(0)
-        self._lost_in_a_row = 0
         self._report = Report()
         self._done = self._fruitless = 0
-        self._unsettled = False
+        self._handed_out = False
         self._halt = threading.Event()
         self._stop = threading.Event()
         self._renewed = 0.0
-        self._bug: BaseException | None = None
 
     def __enter__(self) -> Worker:
         self._store.require_space()
@@ -106,15 +89,16 @@ class Worker:
         reached(Point.REGISTERED)
         self._ledger = Ledger(self._store, self._settings, self._catalogue, self._id, self._random)
         self._writer = Writer(self._store, self._ledger, self._clock, self._note)
+        self._dispatch = Dispatch(
+            *(self._store, self._settings, self._transport, self._catalogue, self._writer),
+            clock=self._clock,
+            halt=self._halt,
+        )
         self._renewed = time.monotonic()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._halt.set()
-        for _ in self._threads:
-            self._inbox.put(None)
-        for thread in self._threads:
-            thread.join()
+        self._dispatch.close()
         with self._store.transaction():
             self._ledger.sweep(self._id, self._clock())
         reached(Point.LEFT)
@@ -146,8 +130,8 @@ class Worker:
             DatabaseUnavailable: the database can't be used.
         """
         started = time.monotonic()
-        self._report, self._lost_in_a_row, self._fruitless = Report(), 0, 0
-        self._done = 0
+        self._begin()
+        self._done = self._fruitless = 0
         self._recover()
         if not self._stop.is_set():
             self._halt.clear()
@@ -160,7 +144,7 @@ class Worker:
             if claims:
                 left = None if left is None else left - len(claims)
                 self._hand_out(claims)
-                self._wait_until(lambda: self._in_flight <= BATCH // 2)
+                self._wait_for(BATCH // 2)
             elif not self._settle_down() and not self._waits_for_room():
                 break
         self._settle_down()
@@ -194,7 +178,7 @@ class Worker:
 
     def _pass(self, before: Callable[[], None]) -> Report:
         """One pass of the loop; that the database can't be used is in the report."""
-        self._report = Report()
+        self._begin()
         try:
             if self._high_water is not None:
                 self._high_water.require()
@@ -204,15 +188,23 @@ class Worker:
             raise
         except DatabaseUnavailable as error:
             self._writer.check()
-            self._halt_unavailable(error)
+            self._dispatch.lost_hold(error)
             return self._report
+
+    def _begin(self) -> None:
+        self._report = Report()
+        self._dispatch.begin(self._report)
+
+    def _hand_out(self, claims: list[Claim]) -> None:
+        self._handed_out = True
+        self._dispatch.hand_out(claims)
 
     def _recover(self) -> None:
         """After the database could not be used: take back what this worker could not give back then."""
-        if self._unsettled:
-            self._wait_until(lambda: self._in_flight == 0)
+        if self._dispatch.unsettled:
+            self._wait_for(0)
             self._report.swept += self._writer.call(lambda: self._ledger.take_back(self._id, self._clock()), alone=True)
-            self._unsettled = self._handed_out = False
+            self._dispatch.unsettled = self._handed_out = False
 
     def _gets_on(self) -> bool:
         """Whether something came of the last few batches; if all was given back again and again, the pass ends."""
@@ -238,7 +230,7 @@ class Worker:
         """Wait until all that was handed out is recorded; False when there was nothing to wait for."""
         if not self._handed_out:
             return False
-        self._wait_until(lambda: self._in_flight == 0)
+        self._wait_for(0)
         self._writer.call(lambda: None)
         self._handed_out = False
         return True
@@ -273,122 +265,27 @@ class Worker:
         self._halt.wait(max(wait, SHORTEST_ROOM_WAIT))
         return free_at is not None and self._clock() >= free_at
 
-    def _hand_out(self, claims: list[Claim]) -> None:
-        self._handed_out = True
-        with self._changed:
-            self._in_flight += len(claims)
-        for claim in claims:
-            self._inbox.put(claim)
-        if self._composer is None:
-            self._composer = Composer(self._settings, self._store.secret())
-        if not self._carriers and (fleet := self._transport.fleet()) is not None:
-            self._carriers = [fleet]
-            self._start_thread(self._composer, fleet)
-        elif not self._carriers or isinstance(self._carriers[0], OneByOne):
-            while len(self._carriers) < min(self._transport.connections, len(claims)):
-                self._carriers.append(OneByOne(self._transport.session()))
-                self._start_thread(self._composer, self._carriers[-1])
-        for carrier in self._carriers:
-            carrier.wake()
-
-    def _start_thread(self, composer: Composer, carrier: Fleet) -> None:
-        name = f"drip-sender-{len(self._threads) + 1}"
-        thread = threading.Thread(target=self._work, args=(composer, carrier), name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _work(self, composer: Composer, carrier: Fleet) -> None:
-        sender = Sender(self._settings, self._catalogue, composer, self._clock)
-        desk = SendingDesk(self._inbox, sender, self._writer, self)
-        try:
-            with self._store.connected():
-                while self._has_work(desk, carrier):
-                    carrier.carry(desk)
-        except BaseException as error:
-            with self._changed:
-                self._bug = self._bug or error
-                self._changed.notify_all()
-            self._halt.set()
-        finally:
-            carrier.close()
-
-    def _has_work(self, desk: SendingDesk, carrier: Fleet) -> bool:
-        while True:
-            try:
-                return desk.wait(IDLE)
-            except Empty:
-                carrier.rest()
-
-    @property
-    def halted(self) -> bool:
-        """Whether nothing more is to be begun; for the desks, as the next three."""
-        return self._halt.is_set()
-
-    def look_at(self, outcome: Outcome) -> None:
-        """Stop when an outcome says that the transport is in trouble."""
-        if outcome.kind in _STOPPING:
-            self._halt_for(outcome)
-        if outcome.kind is not OutcomeKind.LOST:
-            self._lost_in_a_row = 0
-            return
-        with self._changed:
-            self._lost_in_a_row += 1
-            lost = self._lost_in_a_row
-        if lost >= LOST_IN_A_ROW:
-            text = f"{lost} connections in a row were lost: {outcome.text}"
-            self._halt_for(Outcome(OutcomeKind.DOWN, text=text))
-
-    def lost_hold(self, error: Unavailable) -> None:
-        """Some claims could not be settled, as the database could not be used."""
-        self._halt_unavailable(error)
-
-    def settled(self, count: int) -> None:
-        """So many claims are written, or lost."""
-        with self._changed:
-            before, self._in_flight = self._in_flight, self._in_flight - count
-            # Whoever waits, waits for one of these two; woken more often it would only take turns from the others.
-            if before > BATCH // 2 >= self._in_flight or self._in_flight == 0:
-                self._changed.notify_all()
-
-    def _halt_for(self, outcome: Outcome) -> None:
-        with self._changed:
-            if self._report.trouble is None:
-                self._report.trouble = outcome
-        self._halt.set()
-
-    def _halt_unavailable(self, error: Unavailable) -> None:
-        self._unsettled = True
-        self._report.unavailable = error
-        self._halt_for(Outcome(OutcomeKind.DOWN, text=error.message))
-
     def _note(self, fact: Fact) -> None:
-        self._report.counts[fact.kind] += 1
-        if fact.completed:
-            self._report.counts["completed"] += 1
-        if fact.breaker:
-            text = f"the server refuses nearly everybody, so the fault must be ours: {fact.text}"
-            self._halt_for(Outcome(OutcomeKind.OUR_FAULT, text=text))
-        self._told(fact)
+        with self._telling:
+            self._report.counts[fact.kind] += 1
+            if fact.completed:
+                self._report.counts["completed"] += 1
+            if fact.breaker:
+                text = f"the server refuses nearly everybody, so the fault must be ours: {fact.text}"
+                self._dispatch.halt_for(Outcome(OutcomeKind.OUR_FAULT, text=text))
+            self._told(fact)
 
-    def _wait_until(self, reached: Callable[[], bool]) -> None:
-        while True:
-            with self._changed:
-                if self._changed.wait_for(lambda: reached() or self._bug is not None, timeout=1.0):
-                    break
-            self._check()
+    def _wait_for(self, left: int) -> None:
+        while not self._dispatch.wait_for(left):
+            self._writer.check()
             self._renew()
-        self._check()
+        self._writer.check()
 
     def _rest(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0 and not self._stop.wait(min(left, RENEW_EVERY)):
             with suppress(DatabaseUnavailable):  # the next pass will say so
                 self._renew()
-
-    def _check(self) -> None:
-        self._writer.check()
-        if self._bug is not None:
-            raise self._bug
 
     def _renew(self) -> None:
         if time.monotonic() - self._renewed < RENEW_EVERY:
