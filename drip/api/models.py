@@ -21,6 +21,7 @@ from drip.core.sequence import DelayFrom, Resubscribe, SendWindow, SequenceStatu
 from drip.core.subscription import SuppressionReason
 from drip.core.variables import LARGEST_NUMBER, check_name, check_value
 from drip.files import values
+from drip.files.inspection import LARGEST_SOURCE
 
 LARGEST_ID = 2**63 - 1
 MOST_SUBSCRIBERS = 1000
@@ -69,6 +70,12 @@ def _check(value: Any) -> None:
                 waiting += items
             case dict() as items:
                 waiting += items.values()
+
+
+def _as_large_as_in_a_file(words: str) -> str:
+    if len(words.encode()) > LARGEST_SOURCE:
+        raise ValueError(f"at most {LARGEST_SOURCE // 1024} KiB")
+    return words
 
 
 def _address(text: Any) -> Address:
@@ -137,7 +144,9 @@ TimeZone = TypeAliasType(
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"[^\s\x00-\x1f\x7f-\x9f\u2028\u2029]")]
 PersonName = Annotated[str, Field(max_length=200)]
 Subject = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*[^\s\x00-\x1f\x7f-\x9f][^\x00]*$")]
-Words = Annotated[str, Field(min_length=1, max_length=65_536, pattern=r"^[^\x00]*$")]
+Words = Annotated[
+    str, Field(min_length=1, max_length=LARGEST_SOURCE, pattern=r"^[^\x00]*$"), AfterValidator(_as_large_as_in_a_file)
+]
 Reference = Annotated[str, Field(min_length=1, max_length=200)]
 Position = Annotated[int, Field(strict=True, ge=1, le=1_000_000), BeforeValidator(_whole)]
 Seconds = Annotated[int, Field(strict=True, ge=0, le=int(LONGEST.total_seconds())), BeforeValidator(_whole)]
@@ -237,12 +246,20 @@ class SubscriberIn(Body):
 
 
 class BatchItem(Body):
-    """A person of a batch; a bad address refuses that person alone."""
+    """A person of a batch. What can't be refuses that person alone, so values are looked at one by one."""
 
-    email: Annotated[str, Field(max_length=1000)]
-    name: PersonName | None = None
-    variables: Variables | None = None
-    started_at: Moment | None = None
+    email: Annotated[str, Field(examples=["ana@empresa.com"])]
+    name: Annotated[str | None, Field(description="At most 200 characters.")] = None
+    variables: dict[str, Any] | None = None
+    started_at: Annotated[str | None, Field(description="With an offset.", examples=["2026-03-27T09:30:00Z"])] = None
+
+    def check(self) -> SubscriberIn:
+        """The same as one that comes alone.
+
+        Raises:
+            ValidationError: it would be refused.
+        """
+        return SubscriberIn.model_validate(self.__dict__)
 
 
 class BatchIn(Body):

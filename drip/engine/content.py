@@ -110,10 +110,13 @@ def compile_or_refuse(definition: Definition, step: Step, settings: Settings) ->
 
 
 def _lint(field: str, source: str | None, kind: Kind) -> None:
+    from drip.render.guard import too_long
     from drip.render.lint import inspect_template
 
     if source is None:
         return
+    if (why := too_long(source)) is not None:
+        raise FieldInvalid(field, f"it {why}", "Gmail clips what is over 102 KB")
     for finding in inspect_template(source, kind).findings:
         if finding.severity is Severity.ERROR:
             raise FieldInvalid(field, f"line {finding.line}: {finding.message}", finding.hint)

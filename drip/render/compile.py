@@ -21,7 +21,7 @@ from drip.errors import RenderFailed
 from drip.render.bodies import build_sources, content_of, is_trusted
 from drip.render.environment import template_environment
 from drip.render.footer import footer_html, footer_text
-from drip.render.guard import LONGEST_SOURCE, check_tree, guarded_environment, limit_tree, render_limited
+from drip.render.guard import check_tree, guarded_environment, limit_tree, render_limited, too_long
 from drip.render.message import Message
 from drip.render.part import Part, check_source, compile_part, render_at_once
 from drip.render.placeholders import Placeholders, Restored
@@ -171,8 +171,10 @@ class _Compiler:
 
     def check(self, source: str, label: str) -> None:
         """Refuse a source before anything is done with it."""
-        longest = None if self._trusted else LONGEST_SOURCE
-        check_source(self._text, source, label, longest, _as_it_is if self._trusted else check_tree)
+        if self._trusted:
+            check_source(self._text, source, label, _as_it_is, _as_it_is)
+        else:
+            check_source(self._text, source, label, too_long, check_tree)
 
     def part(self, restored: Restored, label: str, *, html: bool = False) -> Part:
         """A part that is ready to be rendered."""
@@ -182,7 +184,7 @@ class _Compiler:
         return compile_part(environment, restored, label, render_limited, limit_tree)
 
 
-def _as_it_is(tree: nodes.Template) -> None:
+def _as_it_is(source: str | nodes.Template) -> None:
     """Change nothing and refuse nothing."""
 
 

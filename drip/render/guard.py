@@ -2,7 +2,7 @@
 
 What bounds what:
 
-    the source            64 kB, before it is parsed
+    the source            512 kB, of which 64 kB within {{ }}, {% %} and {# #}, before it is parsed
     what exists at all    an allow-list of filters; no method calls, no attributes but those of `loop`, no `autoescape`,
                           no list that is put together from values (lists of lists of lists are no small thing)
     turns of a loop       1,000, and each turn is charged for the words in it
@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, cast
 
 from jinja2 import Template, Undefined, nodes, pass_context, pass_eval_context
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
+from jinja2.lexer import TOKEN_DATA
 from jinja2.nodes import EvalContext
 from jinja2.runtime import LoopContext, Macro
 from jinja2.visitor import NodeTransformer
@@ -34,8 +35,10 @@ from drip.core.settings import UndefinedRule
 from drip.errors import did_you_mean
 from drip.render.environment import TemplateSandbox, template_environment
 
-LONGEST_SOURCE = 64 * 1024
+LONGEST_SOURCE = 512 * 1024
 """Octets."""
+LONGEST_CODE = 64 * 1024
+"""Characters within tags: what they cost to compile has little to do with what words around them cost."""
 LONGEST_OUTPUT = 512 * 1024
 """Octets of one part."""
 LONGEST_LOOP = 1000
@@ -102,6 +105,26 @@ def render_limited(template: Template, scope: Mapping[str, Any]) -> str:
                 raise SecurityError(f"it gets longer than {LONGEST_OUTPUT // 1024} kB")
             pieces.append(piece)
     return "".join(pieces)
+
+
+def too_long(source: str) -> str | None:
+    """Why a source is not to be parsed; None: it may be."""
+    octets = len(source.encode("utf-8", "surrogatepass"))
+    if octets > LONGEST_SOURCE:
+        return f"is longer than {LONGEST_SOURCE // 1024} kB"
+    if octets > LONGEST_CODE and _has_much_code(source):
+        return f"has more than {LONGEST_CODE // 1024} kB within its tags"
+    return None
+
+
+def _has_much_code(source: str) -> bool:
+    code = 0
+    with suppress(TemplateSyntaxError):  # parsing says it better
+        for _, kind, words in template_environment(html=False, undefined=UndefinedRule.EMPTY).lex(source):
+            code += 0 if kind == TOKEN_DATA else len(words)
+            if code > LONGEST_CODE:
+                return True
+    return False
 
 
 def guarded_environment(*, html: bool, undefined: UndefinedRule) -> Sandbox:

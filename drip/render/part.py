@@ -83,7 +83,11 @@ def compile_part(
 
 
 def check_source(
-    environment: Sandbox, source: str, label: str, longest: int | None, check: Callable[[nodes.Template], None]
+    environment: Sandbox,
+    source: str,
+    label: str,
+    too_long: Callable[[str], str | None],
+    check: Callable[[nodes.Template], None],
 ) -> None:
     """Refuse what can't be a template.
 
@@ -91,14 +95,14 @@ def check_source(
         environment: that it will be compiled in.
         source: the template.
         label: how errors name it.
-        longest: in octets; None for no bound.
+        too_long: why it is not to be parsed at all; None when it may be.
         check: may refuse more, with a TemplateSyntaxError.
 
     Raises:
         RenderFailed: it is too long, does not parse, or has what drip's templates do not have.
     """
-    if longest is not None and len(source.encode("utf-8", "surrogatepass")) > longest:
-        raise RenderFailed(f"{label} is longer than {longest // 1024} kB")
+    if (why := too_long(source)) is not None:
+        raise RenderFailed(f"{label} {why}")
     try:
         tree = environment.parse(source)
         check(tree)

@@ -55,14 +55,21 @@ class TestTemplates:
             ({"name": "T"}, None),
             ({"name": "T", "html": "<p>{{ x</p>"}, "html"),
             ({"name": "T", "body_text": "{% include 'bienvenida-fc9674' %}{{ x|format }}"}, "body_text"),
-            ({"name": "T", "body_text": "x" * 65_537}, "body_text"),
-            ({"name": "T", "body_text": "é" * 40_000}, "body_text"),
+            ({"name": "T", "body_text": "ñ" * 262_145}, "body_text"),
+            ({"name": "T", "html": "<p>" + "{{ name }}" * 7000}, "html"),
             ({"name": "T", "text": "x"}, "text"),
             ({"body_text": "x"}, "name"),
         ],
     )
     def test_a_bad_one_is_refused(self, site: Site, body: dict[str, Any], param: str | None) -> None:
         assert site.error("POST", TEMPLATES, body).get("param") == param
+
+    def test_what_an_editor_of_mail_makes_is_long_and_is_taken(self, site: Site) -> None:
+        row = "<tr><td style='padding:0 8px'>Hola {{ name }}, aquí empieza todo</td></tr>"
+        html = f"<table>{row * 2600}</table>"
+        assert len(html) > 150_000
+        made = site.call("POST", TEMPLATES, {"name": "T", "subject": "Hola", "html": html}, 201)
+        assert made["html"] == html
 
     def test_a_template_may_not_include_itself(self, site: Site) -> None:
         made = site.call("POST", TEMPLATES, {"name": "T", "body_text": "x"}, 201)

@@ -195,6 +195,34 @@ class TestBatches:
             ],
         }
 
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"email": ""},
+            {"email": "a" * 5000 + "@empresa.com"},
+            {"started_at": "2026-03-02T09:00:00"},
+            {"started_at": "tomorrow"},
+            {"name": "x" * 201},
+            {"variables": {"first name": "Ana"}},
+            {"variables": {"n": 2**64}},
+        ],
+    )
+    def test_a_value_that_can_not_be_refuses_that_person_alone(self, site: Site, wrong: dict[str, Any]) -> None:
+        path = site.sequence()
+        body = {"subscribers": [{"email": "ana@empresa.com", **wrong}, {"email": "luis@empresa.com"}]}
+        answer = site.call("POST", f"{path}/subscribers/batch", body, 200)
+        refused = {"index": 0, "email": body["subscribers"][0]["email"], "code": "invalid_field"}
+        assert answer == {"created": 1, "existing": 0, "refused": [refused]}
+        assert [one["email"] for one in site.call("GET", f"{path}/subscribers")] == ["luis@empresa.com"]
+
+    @pytest.mark.parametrize("wrong", [5, None, "ana@empresa.com", {}, {"email": None}, {"email": "a@b.c", "plan": 1}])
+    def test_what_is_no_person_refuses_the_call(self, site: Site, wrong: Any) -> None:
+        path = site.sequence()
+        people = [{"email": "luis@empresa.com"}, wrong]
+        error = site.error("POST", f"{path}/subscribers/batch", {"subscribers": people}, 422)
+        assert error["param"].startswith("subscribers[1]")
+        assert site.call("GET", f"{path}/subscribers") == []
+
     def test_a_thousand_and_not_one_more(self, site: Site) -> None:
         path = site.sequence()
         people = [{"email": f"person{number}@empresa.com", "variables": {"n": number}} for number in range(1001)]

@@ -11,7 +11,7 @@ import pytest
 from drip.core.sequence import Definition, Layout, Sequence, Source, Template
 from drip.errors import RenderFailed
 from drip.render.compile import compile_step
-from drip.render.guard import LONGEST_OUTPUT, LONGEST_SOURCE
+from drip.render.guard import LONGEST_CODE, LONGEST_OUTPUT, LONGEST_SOURCE, too_long
 from drip.render.message import Message
 from tests.render.examples import NOW, SETTINGS, STEP, compiled, recipient, rendered
 
@@ -129,13 +129,22 @@ def test_what_they_may_not_do(source: str, message: str) -> None:
     assert "template 't'" in caught.value.message
 
 
-@pytest.mark.parametrize(("length", "fits"), [(LONGEST_SOURCE, True), (LONGEST_SOURCE + 1, False)])
-def test_the_length_of_a_source(length: int, fits: bool) -> None:
-    if fits:
-        assert len(words("x" * length)) == length
-        return
-    with pytest.raises(RenderFailed, match="template 't' is longer than 64 kB"):
-        from_api("x" * length)
+def test_the_length_of_a_source() -> None:
+    with pytest.raises(RenderFailed, match="template 't' is longer than 512 kB"):
+        from_api("x" * (LONGEST_SOURCE + 1))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["{{ name }}", "{% if name %}{% endif %}", "{# a #}", "{{ '}}' + '{{' }}", "{% raw %}{{ name }}{% endraw %}"],
+)
+def test_how_much_of_a_source_may_be_code(code: str) -> None:
+    around = "x" * LONGEST_CODE
+    assert too_long(around + code * (LONGEST_CODE // len(code))) is None
+    more = around + code * (2 * LONGEST_CODE // len(code))
+    assert too_long(more) == "has more than 64 kB within its tags"
+    with pytest.raises(RenderFailed, match="template 't' has more than 64 kB within its tags"):
+        from_api(more)
 
 
 @pytest.mark.parametrize(("length", "fits"), [(LONGEST_OUTPUT, True), (LONGEST_OUTPUT + 1, False)])

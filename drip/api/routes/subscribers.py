@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import ValidationError
 
 from drip.api import answers
 from drip.api.context import PAGED, Api, Limit, Offset, api_of, created, errors, key_of, ok, page
 from drip.api.desk import Together
-from drip.api.models import BatchIn, BatchItem, SubscriberIn, SubscriberPatch
+from drip.api.models import BatchIn, SubscriberIn, SubscriberPatch
 from drip.api.quick import QuickRoute
 from drip.core.subscription import SubscriptionStatus
 from drip.engine.objects import JsonObject, subscription_object
@@ -63,7 +64,7 @@ async def list_subscribers(
 async def make_subscriber(request: Request, sequence_id: str, body: SubscriberIn) -> Response:
     """Subscribe a person. One who is active, paused or failed is given back as they are."""
     api, key_id = api_of(request), key_of(request)
-    wanted = Wanted(body.email, body.name or "", body.variables or {}, body.started_at)
+    wanted = _wanted(body)
 
     def work(people: Sequence[Wanted]) -> list[Subscribed]:
         return _subscribe(api, sequence_id, key_id, people)
@@ -81,16 +82,21 @@ async def make_subscriber(request: Request, sequence_id: str, body: SubscriberIn
 async def make_subscribers(request: Request, sequence_id: str, body: BatchIn) -> Response:
     """Subscribe up to 1000 people at once; one who is refused stops no other."""
     api, key_id = api_of(request), key_of(request)
-    people = [_wanted(item) for item in body.subscribers]
+    people, codes = list[Wanted](), dict[int, str]()
+    for index, item in enumerate(body.subscribers):
+        try:
+            people.append(_wanted(item.check()))
+        except ValidationError:
+            codes[index] = "invalid_field"
     answered = await api.desk.write(
         lambda: subscribe_many(api.store, api.settings, sequence_id, people, api.clock(), key_id=key_id)
     )
+    asked = [index for index in range(len(body.subscribers)) if index not in codes]
+    codes |= {
+        index: one.code or "refused" for index, one in zip(asked, answered, strict=True) if one.answer is Answer.REFUSED
+    }
     counts = {kind: sum(one.answer is kind for one in answered) for kind in Answer}
-    refused = [
-        {"index": index, "email": one.email, "code": one.code}
-        for index, one in enumerate(answered)
-        if one.answer is Answer.REFUSED
-    ]
+    refused = [{"index": at, "email": body.subscribers[at].email, "code": code} for at, code in sorted(codes.items())]
     return ok({"created": counts[Answer.CREATED], "existing": counts[Answer.EXISTING], "refused": refused})
 
 
@@ -156,8 +162,8 @@ def _subscribe(api: Api, slug: str, key_id: str, people: Sequence[Wanted]) -> li
     ]
 
 
-def _wanted(item: BatchItem) -> Wanted:
-    return Wanted(item.email, item.name or "", item.variables or {}, item.started_at)
+def _wanted(body: SubscriberIn) -> Wanted:
+    return Wanted(body.email, body.name or "", body.variables or {}, body.started_at)
 
 
 def _shown(api: Api, slug: str, email: str) -> JsonObject:
