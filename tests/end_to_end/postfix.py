@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import socketserver
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +43,7 @@ default_transport = error:5.1.2 there is no way out of this test
 """
 MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -57,6 +60,28 @@ proxymap unix - - n - - proxymap
 """
 
 
+# As `drip guide bounces` has it, but that drip is called by way of a socket: Postfix runs a pipe as a user of its own,
+# who may not read the checkout.
+PIPE_MAIN = """\
+transport_maps = inline:{{ {{bounces@miempresa.com = bounces:}} }}
+bounces_destination_recipient_limit = 1
+"""
+PIPE_MASTER = """\
+bounces unix - n n - 1 pipe
+  flags=Rq user=nobody argv={folder}/relay {folder}/calls
+"""
+RELAY = """\
+#!/usr/bin/perl
+use IO::Socket::UNIX;
+$/ = undef;
+my $call = IO::Socket::UNIX->new(Peer => shift) or exit 75;
+print $call <STDIN>;
+$call->flush;
+$call->shutdown(1);
+exit(<$call>);
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Postfix:
     """A server that takes mail for miempresa.com and empresa.com, and has one mailbox: bounces@miempresa.com.
@@ -67,6 +92,21 @@ class Postfix:
     port: int
     maildir: Path
     log: Path
+    config: Path
+    calls: list[int]
+    """The exit codes of the pipe's command, so far."""
+
+    def flush(self) -> None:
+        """Try again at once what was deferred."""
+        subprocess.run(["/usr/sbin/postqueue", "-c", str(self.config), "-f"], check=True, timeout=30)
+
+    def wait_for_calls(self, codes: list[int], seconds: float = 60) -> None:
+        """Until the pipe's command has ended so many times, with these codes."""
+        deadline = time.monotonic() + seconds
+        while len(self.calls) < len(codes):
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.1)
+        assert self.calls == codes, self.log.read_text()
 
     def wait_for(self, count: int, seconds: float = 30) -> None:
         """Until so many messages have come into the mailbox."""
@@ -77,15 +117,19 @@ class Postfix:
 
 
 @contextmanager
-def postfix() -> Iterator[Postfix]:
-    """A server, until the block ends."""
+def postfix(pipe_to: Sequence[str] = ()) -> Iterator[Postfix]:
+    """A server, until the block ends.
+
+    Args:
+        pipe_to: a command that what comes to the mailbox is piped to, in its place.
+    """
     folder = Path(tempfile.mkdtemp(prefix="drip-postfix-", dir="/tmp"))
     folder.chmod(0o755)
     port = free_port()
     for name in ("etc", "queue", "data", "box/new", "box/cur", "box/tmp"):
         (folder / name).mkdir(parents=True)
-    (folder / "etc" / "main.cf").write_text(MAIN.format(folder=folder))
-    (folder / "etc" / "master.cf").write_text(MASTER.format(port=port))
+    (folder / "etc" / "main.cf").write_text((MAIN + PIPE_MAIN * bool(pipe_to)).format(folder=folder))
+    (folder / "etc" / "master.cf").write_text((MASTER + PIPE_MASTER * bool(pipe_to)).format(port=port, folder=folder))
     shutil.chown(folder / "data", "postfix")
     for path in (folder / "box", *(folder / "box").iterdir()):
         shutil.chown(path, 65534, 65534)
@@ -93,8 +137,31 @@ def postfix() -> Iterator[Postfix]:
     process = subprocess.Popen([*command, "start-fg"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         wait_for_port(port, process, 30)
-        yield Postfix(port, folder / "box", folder / "log")
+        server = Postfix(port, folder / "box", folder / "log", folder / "etc", [])
+        with _calling(folder, pipe_to, server.calls) if pipe_to else nullcontext():
+            yield server
     finally:
         subprocess.run([*command, "stop"], capture_output=True, check=False, timeout=30)
         process.communicate(timeout=30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _calling(folder: Path, command: Sequence[str], codes: list[int]) -> Iterator[None]:
+    """Call a command with what comes over the socket, and give back its exit code."""
+
+    class Call(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            code = subprocess.run(command, stdin=self.rfile, check=False, timeout=60).returncode
+            self.wfile.write(str(code).encode())
+            codes.append(code)
+
+    (folder / "relay").write_text(RELAY)
+    (folder / "relay").chmod(0o755)
+    with socketserver.ThreadingUnixStreamServer(str(folder / "calls"), Call) as server:
+        (folder / "calls").chmod(0o777)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join(10)

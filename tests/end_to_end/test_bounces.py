@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,30 @@ def test_a_bounce_of_a_real_server_ends_everything_for_the_person(tmp_path: Path
         }  # fmt: skip
         assert all(WORDS in one["detail"] for one in told)
         assert "status=bounced" in server.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_pipe_of_a_real_server_keeps_what_drip_can_not_take_now(tmp_path: Path) -> None:
+    cli, mounted = Cli(tmp_path / "project"), tmp_path / "mounted"
+    with postfix(pipe_to=[sys.executable, "-m", "drip", "-C", str(mounted), "bounces", "-"]) as server:
+        cli.write("drip.yaml", CONFIG.format(port=server.port, maildir="box", url="http://127.0.0.1:9/", secret=SECRET))
+        cli.write("sequences/welcome.yaml", SEQUENCE.format(name="welcome"))
+        cli("apply")
+        cli("subscribe", "welcome", EMAIL)
+        assert cli.json("run", "--once")["sent"] == 1
+        server.wait_for_calls([75])
+        assert cli.json("subscriber", "welcome", EMAIL)["status"] == "active"
+
+        mounted.symlink_to(cli.folder)
+        server.flush()
+        server.wait_for_calls([75, 0])
+        person = cli.json("subscriber", "welcome", EMAIL)
+        assert (person["status"], person["cancel_reason"]) == ("cancelled", "bounced")
+        assert [(one["email"], one["code"]) for one in cli.json("suppress", "list")] == [(EMAIL, "5.1.1")]
+        log = server.log.read_text()
+        assert ("status=deferred" in log, "status=sent (delivered via bounces service" in log) == (True, True)
+        # The answer to the person's mailbox that is not there is the one bounce; none is made of the bounce.
+        assert log.count("status=bounced") == 1
 
 
 async def _dashboard_says(folder: Path, words: str) -> bool:
