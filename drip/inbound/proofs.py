@@ -45,17 +45,22 @@ def bearer(call: Call, key: str) -> bool:
 
 
 def mailgun(call: Call, key: str) -> bool:
-    """Mailgun: HMAC-SHA256 of timestamp and token (https://documentation.mailgun.com, "Securing webhooks")."""
+    """Mailgun: HMAC-SHA256 of timestamp and token (https://documentation.mailgun.com, "Securing webhooks").
+
+    Where a subaccount sends, the parent account signs as well.
+    """
     said = _object(call.body).get("signature")
     if not isinstance(said, dict):
         return False
-    timestamp, token, signature = (str(said.get(name, "")) for name in ("timestamp", "token", "signature"))
+    timestamp, token = (str(said.get(name, "")) for name in ("timestamp", "token"))
+    signatures = [str(said.get(name, "")) for name in ("signature", "parent-signature")]
     if not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
         return False
     if abs(call.at.timestamp() - int(timestamp)) > MAILGUN_RETRIES_FOR.total_seconds():
         return False
     signed = (timestamp + token).encode("utf-8", "surrogatepass")
-    return same(signature, hmac.new(key.encode(), signed, "sha256").hexdigest())
+    wanted = hmac.new(key.encode(), signed, "sha256").hexdigest()
+    return any(same(signature, wanted) for signature in signatures)
 
 
 def sendgrid(call: Call, key: str) -> bool:

@@ -16,7 +16,10 @@ from drip.core.reports import Finding, Report, ReportKind, grade, one_line, stat
 
 _TOKEN = re.compile(r"(?<![a-z0-9])[a-z2-7]{29,100}(?![a-z0-9])")
 MOST_TOKENS = 20
-MOST_EVENTS = 2000
+MOST_EVENTS = 10_000
+"""More than fit into a body, were they real."""
+_MANY_AT_ONCE = ("sendgrid", "brevo")
+"""Brevo only where its webhook is made with `batched` (https://developers.brevo.com/docs/batch-webhooks)."""
 
 Event = Mapping[str, Any]
 HARD, SOFT, COMPLAINT, UNSUBSCRIBE = ReportKind
@@ -59,7 +62,7 @@ def read_events(provider: str, body: Any) -> tuple[list[Report], int]:
 def _events(provider: str, body: Any) -> Iterator[Event]:
     if provider == "mailgun" and isinstance(body, dict):
         body = body.get("event-data")
-    events = body if provider == "sendgrid" and isinstance(body, list) else [body]
+    events = body if provider in _MANY_AT_ONCE and isinstance(body, list) else [body]
     yield from (event for event in events[:MOST_EVENTS] if isinstance(event, dict))
 
 
@@ -190,6 +193,10 @@ def _resend(event: Event) -> Told | None:
     }.get(_text(kind))
     if kind == "contact.updated" and data.get("unsubscribed") is True:
         return Told("", (_finding(UNSUBSCRIBE, data.get("email")),))
+    if kind == "suppression.added":
+        origin = _text(data.get("origin"))
+        listed = {"bounce": HARD, "complaint": COMPLAINT}.get(origin)
+        return Told(_text(data.get("id")), (_finding(listed, data.get("email"), word=origin),)) if listed else None
     if found is None:
         return None
     said = " ".join(_texts(bounce.get("diagnosticCode"))) or _text(bounce.get("message"))

@@ -227,6 +227,16 @@ def test_a_signature_that_mailgun_gave_long_ago_is_not_taken(desk: Desk) -> None
     assert desk.post("mailgun", body).status_code == 401
 
 
+def test_an_event_of_a_subaccount_of_mailgun_is_signed_by_its_parent_too(desk: Desk) -> None:
+    now, token = str(int(time.time())), "t"
+    parent = hmac.new(KEYS["mailgun"].encode(), (now + token).encode(), "sha256").hexdigest()
+    own = hmac.new(b"key-of-the-subaccount", (now + token).encode(), "sha256").hexdigest()
+    signature = {"timestamp": now, "token": token, "signature": own, "parent-signature": parent}
+    assert desk.post("mailgun", {**BOUNCES["mailgun"](), "signature": signature}).status_code == 200
+    forged = {**signature, "parent-signature": own}
+    assert desk.post("mailgun", {**BOUNCES["mailgun"](), "signature": forged}).status_code == 401
+
+
 def test_sendgrids_own_example_is_accepted() -> None:
     """From the tests of its library for Python."""
     key = (

@@ -152,7 +152,7 @@ def _calling(folder: Path, command: Sequence[str], codes: list[int]) -> Iterator
 
     class Call(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            code = subprocess.run(command, stdin=self.rfile, check=False, timeout=60).returncode
+            code = subprocess.run(command, stdin=self.request.fileno(), check=False, timeout=60).returncode
             self.wfile.write(str(code).encode())
             codes.append(code)
 

@@ -93,6 +93,12 @@ def bounced(kind: str) -> dict[str, Any]:
     return {"message": message, "subType": "Suppressed", "type": kind}
 
 
+def suppression(origin: str) -> dict[str, Any]:
+    data = {"id": "520784e2-887d-4c25-b53c-4ad46ad38100", "email": EMAIL, "origin": origin,
+            "source_id": "4ef9a417-02e9-4d39-ad75-9611e0fcc33c", "created_at": "2026-03-10T09:00:03.412Z"}  # fmt: skip
+    return {"type": "suppression.added", "created_at": "2026-03-10T09:00:03.412Z", "data": data}
+
+
 NO_USER = "smtp; 550 5.1.1 <ana@empresa.com>... User unknown"
 MEANINGS: list[tuple[str, Any, str | None, str | None]] = [
     ("ses", ses_bounce(status="5.1.1", action="failed", diagnosticCode=NO_USER), "hard", "5.1.1"),
@@ -157,6 +163,9 @@ MEANINGS: list[tuple[str, Any, str | None, str | None]] = [
     ("resend", resend("email.delivery_delayed"), "soft", None),
     ("resend", {"type": "contact.updated", "data": {"email": EMAIL, "unsubscribed": True}}, "unsubscribe", None),
     ("resend", resend("email.opened"), None, None),
+    ("resend", suppression("bounce"), "hard", "bounce"),
+    ("resend", suppression("complaint"), "complaint", "complaint"),
+    ("resend", suppression("manual"), None, None),
 ]  # fmt: skip
 
 
@@ -177,6 +186,16 @@ def test_what_an_event_means(provider: str, body: Any, kind: str | None, code: s
     assert report.tokens == ((TOKEN,) if gives_back else ())
     again, _ = read_events(provider, body)
     assert again[0].key == report.key
+
+
+@pytest.mark.parametrize("provider", ["sendgrid", "brevo"])
+def test_some_tell_many_things_at_once(provider: str) -> None:
+    """SendGrid always; Brevo where its webhook is `batched`, up to 500."""
+    kinds = {"sendgrid": ("bounce", "delivered", "spamreport"), "brevo": ("hard_bounce", "delivered", "spam")}[provider]
+    told = [{**(sendgrid(kind)[0] if provider == "sendgrid" else brevo(kind)), "sg_event_id": kind} for kind in kinds]
+    reports, ignored = read_events(provider, told)
+    assert [report.findings[0].kind.value for report in reports] == ["hard", "complaint"]
+    assert (len({report.key for report in reports}), ignored) == (2, 1)
 
 
 JUNK: list[Any] = [None, [], {}, 7, "x", [[]], [None, 3], {"event-data": []}, {"bounce": []}, {"data": "x"}]
