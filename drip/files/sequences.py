@@ -186,6 +186,8 @@ class _Loading:
         if stop_when is not None:
             uses += expression_uses(section, "stop_when", stop_when)
         check_variables(section, sequence.variables, uses)
+        for step in steps:
+            self._check_postal_address(section, sequence, step)
         self._check_sender(section, sequence.sender)
         return SequenceFile(sequence, steps, read_tests(section, [step.step.key for step in steps]))
 
@@ -218,6 +220,27 @@ class _Loading:
         if sender is not None and domains and sender.domain not in domains:
             hint = "add it to authorized_domains in drip.yaml if the server may send for it"
             section.warn("from", f"the domain {sender.domain} is not authorised", hint)
+
+    def _check_postal_address(self, section: Section, sequence: Sequence, step: StepFile) -> None:
+        """Whoever writes the link has no footer, and with it no address; unless it is written there too."""
+        address, library = "".join((self.settings.postal_address or "").split()), self.library
+        layouts = [library.layouts[name] for name in layouts_of(sequence, (step,), library) if name in library.layouts]
+        read = {name: (place, where) for name, place, where in step.variables}
+        for layout in layouts:
+            place = section.place("layout")
+            read |= dict.fromkeys(layout.variables - read.keys(), ((place.line, place.column), section.path("layout")))
+        if not address or "unsubscribe_url" not in read or "postal_address" in read:
+            return
+        templates = [library.templates[name].template for name in step.templates if name in library.templates]
+        sources = [step.step.body, step.step.html, step.step.text, *(layout.layout.html for layout in layouts)]
+        sources += [source for one in templates for source in (one.markdown, one.html, one.text)]
+        if any(address in "".join(source.split()) for source in sources if source):
+            return
+        spot, where = read["unsubscribe_url"]
+        hint = "write {{ postal_address }} beside the link; many laws want it"
+        section.document.warn(
+            spot, where, "with a link of its own a mail gets no footer, and so no postal address", hint
+        )
 
     def _complete(self, file: SequenceFile) -> bool:
         """Whether every template it uses could be read."""

@@ -313,6 +313,32 @@ def test_nothing_to_say(tmp_path: Path, content: str) -> None:
     assert [str(problem) for problem in load(write(tmp_path, {X: content})).problems] == []
 
 
+LINK = '<p><a href="{{ unsubscribe_url }}">Bye</a></p>'
+MAIL = {"sequences/templates/t.md": "Hi.\n", X: step("subject: s", "template: t")}
+NO_FOOTER = "no postal address (write {{ postal_address }} beside the link; many laws want it)"
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        ({X: step("subject: s", "html: '" + LINK + "'")}, "sequences/x.yaml:5:25: warning: steps[0].html"),
+        ({"sequences/templates/t.md": LINK}, "sequences/x.yaml:5:13: warning: steps[0].template"),
+        ({"sequences/templates/layouts/default.html": "{{ content }}" + LINK}, "sequences/x.yaml:1:1: warning: layout"),
+    ],
+)
+def test_a_link_of_its_own_without_an_address_is_told(tmp_path: Path, files: dict[str, str], where: str) -> None:
+    (problem,) = problems(write(tmp_path, {**MAIL, **files}))
+    assert str(problem).startswith(where)
+    assert NO_FOOTER in str(problem)
+
+
+@pytest.mark.parametrize("address", ["{{ postal_address }}", "1 Example\n  Street"])
+@pytest.mark.parametrize("place", ["sequences/templates/t.md", "sequences/templates/layouts/default.html"])
+def test_the_address_may_be_anywhere_in_the_mail(tmp_path: Path, place: str, address: str) -> None:
+    files = {**MAIL, "sequences/templates/t.md": LINK, "sequences/templates/layouts/default.html": "{{ content }}\n"}
+    assert problems(write(tmp_path, {**files, place: files[place] + address})) == ()
+
+
 def test_no_base_url_and_no_postal_address_are_said_once(tmp_path: Path) -> None:
     files = {"drip.yaml": "from: a@example.com\n", X: BODY, "sequences/y.yaml": BODY}
     assert [str(problem) for problem in problems(write(tmp_path, files))] == [
