@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drip.core.moments import format_moment, parse_moment
+from drip.core.moments import format_moment, from_milliseconds, parse_moment
 from drip.engine.points import Point, reached
 from drip.errors import DatabaseRestored, DatabaseUnavailable
 from drip.store.store import Store
@@ -38,6 +38,8 @@ class Mark:
     """By the worker's clock: what was due later was not sent."""
     numbers: Mapping[str, int]
     """The last id given out, by table."""
+    event_at: datetime | None = None
+    """When the last event was; None when it can't be told. A copy that went on by itself has another by that number."""
 
     @property
     def event(self) -> int:
@@ -66,29 +68,46 @@ class HighWaterMark:
         self._noted: int | None = None
 
     def ahead(self) -> Mark | None:
-        """The file's mark when the database is behind it, else None.
+        """The file's mark when the database is behind it or has gone another way, else None.
 
         Raises:
             DatabaseUnavailable: the file can't be read.
         """
         mark = self._standing()
-        if mark is None or (mark.event <= self._store.events.last() and mark.worker <= self._last_worker()):
+        if mark is None:
             return None
-        return mark
+        behind = mark.event > self._store.events.last() or mark.worker > self._last_worker()
+        return mark if behind or self._went_another_way(mark) else None
+
+    def _went_another_way(self, mark: Mark) -> bool:
+        """Whether what the mark speaks of happened in another copy; not where that has been accepted."""
+        at = self._event_at(mark.event)
+        if at is None or mark.event_at is None or at == mark.event_at:
+            return False
+        accepted = self._store.restored_until()
+        return accepted is None or accepted < mark.at
 
     def require(self) -> None:
         """Raise DatabaseRestored when the database is behind its file."""
         mark = self.ahead()
         if mark is not None:
-            last = self._store.events.last()
-            behind = f"its last event is {last}, but {mark.event} were written"
-            if mark.event <= last:
-                behind = f"its last worker is number {self._last_worker()}, but there were {mark.worker}"
             raise DatabaseRestored(
-                f"the database has gone back in time: {behind} until {format_moment(mark.at)}",
+                f"the database has gone back in time: {self._difference(mark)} until {format_moment(mark.at)}",
                 "what was sent since then would be sent again: `drip resolve --restored --hold` holds what was due,"
                 " `--go-on` sends it",
             )
+
+    def _difference(self, mark: Mark) -> str:
+        last, worker = self._store.events.last(), self._last_worker()
+        if mark.event > last:
+            return f"its last event is {last}, but {mark.event} were written"
+        if mark.worker > worker:
+            return f"its last worker is number {worker}, but there were {mark.worker}"
+        here, there = self._event_at(mark.event), mark.event_at
+        assert here is not None
+        assert there is not None
+        moments = f"is of {format_moment(here)}, but that of {format_moment(there)} was written"
+        return f"it is a copy that went on by itself: event {mark.event} {moments}"
 
     def begin(self, now: datetime) -> None:
         """Before anything is sent that is due until `now`: write so, and a bit ahead.
@@ -122,7 +141,8 @@ class HighWaterMark:
         if standing is not None:
             until = max(until, standing.at)
             numbers = {table: max(last, standing.numbers.get(table, 0)) for table, last in numbers.items()}
-        _write(self.path, Mark(self._store.identity(), until, numbers))
+        at = self._event_at(numbers.get("event", 0))
+        _write(self.path, Mark(self._store.identity(), until, numbers, at))
 
     def _standing(self) -> Mark | None:
         """What the file says of this database."""
@@ -150,6 +170,11 @@ class HighWaterMark:
     def _last_worker(self) -> int:
         return self._store.database.last_number("worker")
 
+    def _event_at(self, number: int) -> datetime | None:
+        """When an event was; None when there is none of that number, or it was forgotten."""
+        at = self._store.database.value("SELECT at FROM event WHERE id = ?", number)
+        return None if at is None else from_milliseconds(int(at))
+
     def _skip(self, numbers: Mapping[str, int]) -> None:
         for table, number in numbers.items():
             self._store.database.skip_to(table, number)
@@ -159,7 +184,8 @@ class HighWaterMark:
             return None
         try:
             said = json.loads(self.path.read_text("utf-8"))
-            return Mark(str(said["database"]), parse_moment(said["at"]), {**said["numbers"]})
+            database, at, numbers = str(said["database"]), parse_moment(said["at"]), {**said["numbers"]}
+            return Mark(database, at, numbers, parse_moment(said["event_at"]) if "event_at" in said else None)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -169,7 +195,8 @@ class HighWaterMark:
 
 
 def _write(path: Path, mark: Mark) -> None:
-    text = json.dumps({"database": mark.database, "at": format_moment(mark.at), "numbers": dict(mark.numbers)})
+    said = {"database": mark.database, "at": format_moment(mark.at), "numbers": dict(mark.numbers)}
+    text = json.dumps(said if mark.event_at is None else {**said, "event_at": format_moment(mark.event_at)})
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with fresh.open("w", encoding="utf-8") as handle:

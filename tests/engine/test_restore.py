@@ -19,7 +19,7 @@ from drip.errors import DatabaseRestored, DatabaseUnavailable, Refused
 from drip.store.highwater import HighWaterMark
 from drip.store.invariants import violations
 from tests.databases import put_back
-from tests.lab import DAY, START, Lab, a_sequence, a_step, open_lab
+from tests.lab import DAY, HOUR, START, Lab, a_sequence, a_step, open_lab
 
 STEPS = (a_step("one"), a_step("two", "1d"), a_step("three", "1d"))
 
@@ -161,6 +161,33 @@ def test_a_pass_that_was_killed_is_known_though_nothing_of_it_is_left(
     assert lab.accept(hold=True) == 1
     lab.tick()
     assert len(lab.transport.sent) == 2
+
+
+def test_a_copy_that_went_on_by_itself_is_known_when_it_comes_back(lab: MarkedLab) -> None:
+    """Its numbers are higher, and what they name is something else."""
+    lab.apply(a_sequence(*STEPS))
+    lab.subscribe("ada@example.com")
+    lab.subscribe("bob@example.com")
+    lab.back_up()
+    lab.subscribe("here@example.com")
+    lab.tick()
+    mark = (lab.folder / "drip.db.mark").read_bytes()
+    lab.restore()
+    (lab.folder / "drip.db.mark").unlink()  # on another host, where nothing tells of the first
+    lab.move("1h")
+    for number in range(20):
+        lab.subscribe(f"there{number}@example.com", started_at=lab.now - HOUR)
+    (lab.folder / "drip.db.mark").write_bytes(mark)
+    with lab.store.transaction():
+        lab.store.claims.register("there", 1, "1", lab.now, lab.now)
+    with pytest.raises(DatabaseRestored, match="a copy that went on by itself: event"):
+        lab.tick()
+    assert lab.accept(hold=True) == 22
+    sent = len(lab.transport.sent)
+    lab.tick()
+    lab.move("1d")
+    lab.tick()
+    assert len(lab.transport.sent) == sent
 
 
 def test_what_was_due_in_the_gap_is_held_step_by_step_and_nothing_is_sent_twice(lab: MarkedLab) -> None:
