@@ -18,6 +18,7 @@ from drip.api.desk import Desk
 from drip.api.frame import Frame
 from drip.api.metrics import Metrics
 from drip.api.models import VALUE
+from drip.api.quick import QuickWay
 from drip.api.quota import Quota
 from drip.api.routes import (
     contacts,
@@ -86,6 +87,7 @@ def create_app(
     app.router.routes.extend(app.state.routes)
     docs.install(app)
     errors.install(app)
+    app.add_middleware(QuickWay, routes=app.state.routes)
     limit = project.settings.http_rate_limit
     app.add_middleware(Gate, store=project.store, desk=desk, quota=None if limit is None else Quota(limit))
     app.add_middleware(Frame, measured=app.state.metrics.measured)

@@ -51,15 +51,15 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            key = await self._key(scope)
+            key_id = await self._key(scope)
         except (ApiError, DripError) as error:
             await answer_to(error)(scope, receive, send)
             return
-        scope.setdefault("state", {})["key_id"] = key.id
+        scope.setdefault("state", {})["key_id"] = key_id
         if self._quota is None:
             await self._app(scope, receive, send)
             return
-        standing = self._quota.ask(key.id)
+        standing = self._quota.ask(key_id)
         headers = standing.headers()
         if standing.wait:
             refusal = ApiError(429, "rate_limit_exceeded", f"too many requests: wait {standing.wait} s", headers)
@@ -73,25 +73,25 @@ class Gate:
 
         await self._app(scope, receive, answer)
 
-    async def _key(self, scope: Scope) -> Key:
+    async def _key(self, scope: Scope) -> str:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         if not given:
             raise ApiError(401, "api_key_missing", "send the header Authorization: Bearer KEY", _CHALLENGE)
         found = _BEARER.fullmatch(given[0].strip()) if len(given) == 1 else None
         if found is None:
             raise ApiError(401, "api_key_invalid", "the header is not Authorization: Bearer KEY", _CHALLENGE)
-        presented = found[1].decode("ascii")
-        key = self._memory.recall(presented)
-        if key is None:
+        presented = found[1]
+        key_id = self._memory.recall(presented)
+        if key_id is None:
             key = await self._desk.read(lambda: self._look_up(presented))
-            if key is not None:
-                self._memory.keep(presented, key)
-        if key is None:
-            raise ApiError(401, "api_key_invalid", "the API key is not known, or was revoked", _CHALLENGE)
-        return key
+            if key is None:
+                raise ApiError(401, "api_key_invalid", "the API key is not known, or was revoked", _CHALLENGE)
+            key_id = key.id
+            self._memory.keep(presented, key_id)
+        return key_id
 
-    def _look_up(self, presented: str) -> Key | None:
-        key = authenticate(self._store, presented, system_clock())
+    def _look_up(self, presented: bytes) -> Key | None:
+        key = authenticate(self._store, presented.decode("ascii"), system_clock())
         if key is None and not self._store.keys.any_good():
             logger.warning("a request with a key, and there is none: `drip keys create NAME` makes one")
         return key
@@ -108,20 +108,19 @@ class _Memory:
         self._store = store
         self._keys: dict[bytes, tuple[float, str]] = {}
 
-    def recall(self, presented: str) -> Key | None:
-        """The key, when it was recognised lately and is still good."""
+    def recall(self, presented: bytes) -> str | None:
+        """The key's id, when it was recognised lately and is still good."""
         found = self._keys.get(_digest(presented))
         if found is None or time.monotonic() - found[0] > MEMORY:
             return None
-        key = self._store.keys.get(found[1])
-        return key if key is not None and key.revoked_at is None else None
+        return found[1] if self._store.keys.is_good(found[1]) else None
 
-    def keep(self, presented: str, key: Key) -> None:
+    def keep(self, presented: bytes, key_id: str) -> None:
         """Remember which key it was."""
         if len(self._keys) >= MOST_KEYS:
             self._keys.clear()
-        self._keys[_digest(presented)] = (time.monotonic(), key.id)
+        self._keys[_digest(presented)] = (time.monotonic(), key_id)
 
 
-def _digest(presented: str) -> bytes:
-    return hashlib.sha256(presented.encode()).digest()
+def _digest(presented: bytes) -> bytes:
+    return hashlib.sha256(presented).digest()

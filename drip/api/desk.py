@@ -94,7 +94,7 @@ class Desk:
         return result
 
     def _gather(self, work: Callable[[], Any] | Together[Any, Any]) -> asyncio.Future[Any]:
-        """Hand over at the end of this turn of the event loop: requests that came together share a commit."""
+        """Hand over once a turn of the event loop brings no more: requests that come together share a commit."""
         assert self._loop is not None
         future = self._loop.create_future()
         if not self._gathered:
@@ -102,7 +102,11 @@ class Desk:
         self._gathered.append(_Errand(work, future))
         return future
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, gathered_before: int = 0) -> None:
+        assert self._loop is not None
+        if gathered_before < len(self._gathered) < LARGEST_GROUP:
+            self._loop.call_soon(self._hand_over, len(self._gathered))
+            return
         self._writes.put(self._gathered)
         self._gathered = []
 
@@ -134,26 +138,22 @@ class Desk:
     def _commit(self, group: list[_Errand]) -> list[_Answer]:
         try:
             with self._store.transaction():
+                kinds = _sorted(group)
+                if len(kinds) == 1:  # it fails alone, or with the transaction
+                    return _done(kinds[0])
                 answers: list[_Answer] = []
-                for works in _sorted(group):
-                    answers += self._in_savepoint(works)
+                for errands in kinds:
+                    answers += self._in_savepoint(errands)
         except Exception as error:
             return [_Answer(errand.future, error=error) for errand in group]
         return answers
 
     def _in_savepoint(self, errands: list[_Errand]) -> list[_Answer]:
-        first = errands[0].work
-        futures = [errand.future for errand in errands]
         try:
             with self._store.savepoint():
-                if isinstance(first, Together):
-                    items = [errand.work.item for errand in errands if isinstance(errand.work, Together)]
-                    results = first.work(items)
-                else:
-                    results = [first()]
+                return _done(errands)
         except Exception as error:
-            return [_Answer(future, error=error) for future in futures]
-        return [_Answer(future, result) for future, result in zip(futures, results, strict=True)]
+            return [_Answer(errand.future, error=error) for errand in errands]
 
     def _tell(self, answers: list[_Answer]) -> None:
         assert self._loop is not None
@@ -162,6 +162,16 @@ class Desk:
         except RuntimeError:
             # The loop has been closed: nobody waits any more.
             return
+
+
+def _done(errands: list[_Errand]) -> list[_Answer]:
+    """Errands of one kind, all or none."""
+    first = errands[0].work
+    if isinstance(first, Together):
+        results = first.work([errand.work.item for errand in errands if isinstance(errand.work, Together)])
+    else:
+        results = [first()]
+    return [_Answer(errand.future, result) for errand, result in zip(errands, results, strict=True)]
 
 
 def _attempt(future: asyncio.Future[Any], work: Callable[[], Any]) -> _Answer:

@@ -94,21 +94,30 @@ def answer_to(error: Exception) -> JSONResponse:
             return envelope(500, "internal_error", "something went wrong here; the log has the request id")
 
 
+ANSWERED = (ApiError, DripError, RequestValidationError, HTTPException)
+"""What `respond` has an answer for."""
+
+
+def respond(request: Request, error: Exception) -> JSONResponse:
+    """What is answered for an error while a request is handled."""
+    if isinstance(error, (ApiError, DripError)):
+        if isinstance(error, Unavailable):
+            logger.error("%s (%s)", error.message, error.hint)
+        return answer_to(error)
+    return _invalid(request, error) if isinstance(error, RequestValidationError) else _http(request, error)
+
+
 def install(app: FastAPI) -> None:
     """Let the app answer with the envelope, whatever is wrong."""
 
     async def known(request: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, Unavailable):
-            logger.error("%s (%s)", error.message, error.hint)
-        return answer_to(error)
+        return respond(request, error)
 
-    for kind in (ApiError, DripError):
+    for kind in ANSWERED:
         app.add_exception_handler(kind, known)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> JSONResponse:
     """What Starlette and FastAPI refuse themselves: unknown routes, wrong methods, bodies that can't be read."""
     assert isinstance(error, HTTPException)
     status = error.status_code if error.status_code in TYPES else 400
@@ -121,7 +130,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     return envelope(status, _CODES.get(status, "invalid_json"), "the body can't be read", headers=error.headers)
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
+def _invalid(request: Request, error: Exception) -> JSONResponse:
     """What does not fit the models."""
     assert isinstance(error, RequestValidationError)
     problems = error.errors()

@@ -8,9 +8,9 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,6 +27,8 @@ _BOOT = secrets.token_hex(5)
 """Tells the requests of this process from those of others; asking for random octets each time costs more."""
 _NUMBERS = itertools.count(1)
 _JSON = (b"content-type", b"application/json")
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_CLOSING = (b"connection", b"close")
 
 Measured = Callable[[Scope, int, float], None]
 """(scope, status, seconds), after the answer."""
@@ -52,11 +54,9 @@ class Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), _NO_SNIFFING]
                 if body.left:
-                    headers["Connection"] = "close"
+                    message["headers"].append(_CLOSING)
             await send(message)
 
         try:
@@ -89,20 +89,46 @@ class _Body:
         """Whether something of it was not read: the connection can't be used again."""
 
     async def receive(self) -> Message:
-        loop = asyncio.get_running_loop()
-        if self._until is None:
-            self._until = loop.time() + BODY_PATIENCE
+        """The next part of it. One that is there already costs no timer."""
+        rest = self._receive().__await__()
         try:
-            async with asyncio.timeout_at(self._until):
-                message = await self._receive()
-        except TimeoutError:
-            self.left = True
-            raise ApiError(408, "body_too_slow", f"the body was not there within {BODY_PATIENCE:.0f} seconds") from None
+            waits_for = next(rest)
+        except StopIteration as there:
+            message: Message = there.value
+        else:
+            message = await self._in_time(_Rest(waits_for, rest))
         self._size += len(message.get("body", b""))
         if self._size > LARGEST_BODY:
             self.left = True
             raise _too_large()
         return message
+
+    async def _in_time(self, rest: _Rest) -> Message:
+        loop = asyncio.get_running_loop()
+        if self._until is None:
+            self._until = loop.time() + BODY_PATIENCE
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await rest
+        except TimeoutError:
+            self.left = True
+            raise ApiError(408, "body_too_slow", f"the body was not there within {BODY_PATIENCE:.0f} seconds") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What is left of a coroutine that was begun."""
+
+    waits_for: object
+    rest: Generator[object, None, Message]
+
+    def __await__(self) -> Generator[object, None, Message]:
+        try:
+            yield self.waits_for
+        except BaseException:
+            self.rest.close()
+            raise
+        return (yield from self.rest)
 
 
 def _too_large() -> ApiError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import socket
 import threading
@@ -18,6 +19,10 @@ from drip.errors import Invalid, Unavailable
 
 GRACE = 5
 """Seconds that requests in hand are waited for at the end."""
+_CURES = {
+    errno.EADDRNOTAVAIL: "it is no address of this machine: 0.0.0.0 and [::] are all it has",
+    errno.EACCES: "ports below 1024 need a permission: choose a higher one",
+}
 
 
 class Server:
@@ -104,5 +109,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(512)
     except OSError as error:
         listener.close()
-        raise Unavailable(f"{host}:{port} can't be listened on: {error.strerror}", "choose another port") from error
+        why = (error.strerror or str(error)).lower()
+        hint = _CURES.get(error.errno or 0, "choose another port")
+        raise Unavailable(f"{host}:{port} can't be listened on: {why}", hint) from error
     return listener

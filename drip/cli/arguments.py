@@ -14,13 +14,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
-SHOWN = 100
-"""Rows of a table, unless --limit says otherwise."""
-limit_option = click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help=f"At most N; a table has {SHOWN} without it."
-)
-search_option = click.option("--search", metavar="Q", help="Only those with that in their address.")
-
 
 def _say_more(context: click.Context, param: click.Parameter, wanted: bool) -> None:
     from dataclasses import replace
@@ -105,6 +98,24 @@ class _Parsed(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+class Whole(click.IntRange):
+    """A whole number, from `min` up or to `max`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            most = "up" if self.max is None else f"to {self.max}"
+            self.fail(f"{value!r} is not a whole number from {self.min} {most}", param, ctx)
+
+
+SHOWN = 100
+"""Rows of a table, unless --limit says otherwise."""
+limit_option = click.option("--limit", type=Whole(1), metavar="N", help=f"At most N; a table has {SHOWN} without it.")
+search_option = click.option("--search", metavar="Q", help="Only those with that in their address.")
+
+
 def _moment(text: str) -> datetime:
     from drip.core.moments import parse_moment
 
@@ -156,18 +167,11 @@ def variables_of(pairs: Iterable[tuple[str, Any]], *, keep_null: bool = False) -
     return {name: value for name, value in dict(pairs).items() if keep_null or value is not None}
 
 
-def known_address(text: str) -> str:
-    """An address to look somebody up with: as `parse_email` returns it, or as it is when it is none."""
-    from drip.core.address import parse_email
-
-    try:
-        return parse_email(text)
-    except ValueError:
-        return text.strip()
-
-
-def new_address(text: str) -> str:
+def new_address(text: str, option: str = "") -> str:
     """An address to be kept.
+
+    Args:
+        option: where it was given, to be said; empty for an argument.
 
     Raises:
         Invalid: it is none.
@@ -178,4 +182,4 @@ def new_address(text: str) -> str:
     try:
         return parse_email(text)
     except ValueError as error:
-        raise Invalid(str(error)) from None
+        raise Invalid(f"{option}: {error}" if option else str(error)) from None

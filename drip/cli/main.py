@@ -19,7 +19,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from drip import __version__
-from drip.errors import DripError, Invalid, NotFound, Unavailable
+from drip.errors import DripError, Invalid, Unavailable
 
 DONE, PARTLY, USAGE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
 """The exit codes, in the words of the manual: done, failed in part or refused, usage, try again later, interrupted."""
@@ -157,10 +157,14 @@ class Commands(click.Group):
             line(error.format_message(), err=True)
             return USAGE
         except click.ClickException as error:
-            _say(error.format_message(), _usage(error))
+            from drip.cli.usage import words_of
+
+            _say(*words_of(error))
             return USAGE
         except DripError as error:
-            _say(error.message, error.hint or _way_on(error))
+            from drip.cli.usage import way_on
+
+            _say(error.message, error.hint or way_on(error))
             return exit_code(error)
         except OSError as error:
             from drip.cli.output import FULL
@@ -195,30 +199,6 @@ def _require_text(args: list[str]) -> None:
             arg.encode()
         except UnicodeEncodeError:
             raise Invalid(f"an argument is not UTF-8: {arg!r}") from None
-
-
-def _usage(error: click.ClickException) -> str | None:
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    if context is None:
-        return None
-    path = context.command_path
-    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
-        return f"`{path} -h` says how it is used"
-    # What is missing or too much shows best beside what is wanted.
-    pieces = " ".join([path, *context.command.collect_usage_pieces(context)])
-    return f"{pieces}: `{path} -h` says how it is used"
-
-
-WAYS_ON = {
-    "subscriber": "`drip subscribers SEQ` lists who is in a sequence, `drip subscribe SEQ EMAIL` adds somebody",
-    "contact": "`drip contacts list` lists them",
-    "suppressed address": "`drip suppress list` lists them",
-}
-"""What helps where a name does not exist and none is near, by what it is the name of."""
-
-
-def _way_on(error: DripError) -> str | None:
-    return WAYS_ON.get(error.kind) if isinstance(error, NotFound) else None
 
 
 def _say(message: str, hint: str | None) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import time, timedelta
+from functools import lru_cache
 from typing import Any
 
 from drip.core.address import Address
@@ -38,8 +39,9 @@ def definition_to_json(definition: Definition) -> str:
     )
 
 
+@lru_cache(16)
 def definition_from_json(text: str, status: SequenceStatus = SequenceStatus.DRAFT) -> Definition:
-    """Read what `definition_to_json` wrote; `status` is the one the store holds now."""
+    """Read what `definition_to_json` wrote; `status` is the one the store holds now. Whoever asks again shares it."""
     data = json.loads(text)
     return Definition(
         sequence=_sequence_from_dict(data["sequence"], status),

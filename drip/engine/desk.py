@@ -13,10 +13,10 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from drip.core.delivery import Outcome, OutcomeKind
-from drip.engine.ledger import Result
 from drip.engine.points import Point, reached
 from drip.engine.ports import Desk, P, Session
 from drip.engine.records import Claim
+from drip.engine.results import Result
 from drip.engine.sender import Letter, Sender
 from drip.engine.writer import Writer
 from drip.errors import Unavailable

@@ -21,8 +21,6 @@ from drip.engine.recording import Case, Recording
 from drip.engine.records import Claim, Marked
 from drip.engine.results import Fact, Result
 
-__all__ = ["Fact", "Ledger", "Result"]
-
 
 class Ledger:
     """Records for one worker."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from drip.core.address import clean_line, email_key, parse_email
@@ -14,7 +15,7 @@ from drip.core.progress import Progress, upcoming
 from drip.core.schedule import subscriber_zone
 from drip.core.sequence import SequenceStatus, Step
 from drip.core.settings import Settings
-from drip.core.subscription import SubscriptionStatus, may_resubscribe
+from drip.core.subscription import Subscription, SubscriptionStatus, may_resubscribe
 from drip.engine.contact_changes import ContactChange, note_changes
 from drip.engine.ports import Store
 from drip.engine.records import Contact, Event, EventType, NewSubscription, StoredSequence
@@ -93,13 +94,25 @@ def subscribe_many(
     Raises:
         NotFound: there is no such sequence.
     """
+    return [answered for answered, _ in subscribe_with(store, settings, slug, requests, now, key_id=key_id)]
+
+
+def subscribe_with(
+    store: Store,
+    settings: Settings,
+    slug: str,
+    requests: Sequence[Request],
+    now: datetime,
+    *,
+    key_id: str | None = None,
+) -> list[tuple[Answered, Callable[[], Subscription] | None]]:
+    """As `subscribe_many`; with each answer what tells the subscription as it was made, None where none was."""
     with store.transaction():
         stored = find_sequence(store, slug)
         if stored.status is SequenceStatus.ARCHIVED:
             message = f"the sequence {slug!r} is archived, it takes nobody new"
-            return [_refused(request.email, "sequence_archived", message) for request in requests]
-        batch = _Batch(store, settings, stored, now, key_id)
-        return batch.subscribe(requests)
+            return [(_refused(request.email, "sequence_archived", message), None) for request in requests]
+        return _Batch(store, settings, stored, now, key_id).subscribe(requests)
 
 
 def find_sequence(store: Store, slug: str) -> StoredSequence:
@@ -137,12 +150,14 @@ class _Batch:
         """Those that were there before, by their key."""
         self._again: dict[int, tuple[str, str]] = {}
         """Who is in this batch already: index -> (address, key)."""
+        self._made: dict[int, Callable[[], Subscription]] = {}
 
-    def subscribe(self, requests: Sequence[Request]) -> list[Answered]:
+    def subscribe(self, requests: Sequence[Request]) -> list[tuple[Answered, Callable[[], Subscription] | None]]:
         wanted = self._check(requests)
         fresh = self._sort_out(wanted)
-        self._insert(fresh)
-        return [self._answers[index] for index in range(len(requests))]
+        if fresh:
+            self._insert(fresh)
+        return [(self._answers[index], self._made.get(index)) for index in range(len(requests))]
 
     def _check(self, requests: Sequence[Request]) -> dict[int, tuple[str, Request]]:
         """Those with a usable address: index -> (address, request)."""
@@ -213,9 +228,10 @@ class _Batch:
         note_changes(self._store, [ContactChange(contact.id, contact.name) for contact, _ in renamed], self._now)
         new = [self._new(contact, request) for contact, (_, request) in zip(contacts, fresh.values(), strict=True)]
         made = self._store.subscriptions.add(self._stored.id, new, self._now)
-        for index, person in zip(fresh, new, strict=True):
+        for index, person, contact in zip(fresh, new, contacts, strict=True):
             row_id = made[person.contact_id]
             self._answers[index] = Answered(Answer.CREATED, fresh[index][0], subscription_id=row_id)
+            self._made[index] = partial(self._as_made, row_id, contact, clean_line(fresh[index][1].name), person)
         for index, (email, key) in self._again.items():
             row_id = made[known[key].id]
             self._answers[index] = Answered(Answer.EXISTING, email, subscription_id=row_id)
@@ -239,6 +255,30 @@ class _Batch:
             started_at=started_at,
             next_step_id=self._stored.ids[found[0].key] if found else None,
             next_send_at=found[1] if found else None,
+            key_id=self._key_id,
+        )
+
+    def _as_made(self, row_id: int, contact: Contact, name: str, person: NewSubscription) -> Subscription:
+        at, next_step = floor_to_millisecond(self._now), person.next_step_id
+        return Subscription(
+            id=row_id,
+            sequence_id=self._stored.slug,
+            email=contact.email,
+            name=name or contact.name,
+            status=SubscriptionStatus.ACTIVE,
+            started_at=person.started_at,
+            current_step=0,
+            next_step=None if next_step is None else self._stored.keys[next_step],
+            next_send_at=person.next_send_at,
+            variables=person.variables,
+            retry_count=0,
+            last_sent_at=None,
+            paused_at=None,
+            completed_at=None,
+            cancelled_at=None,
+            cancel_reason=None,
+            created_at=at,
+            updated_at=at,
             key_id=self._key_id,
         )
 

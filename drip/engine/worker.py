@@ -15,12 +15,13 @@ from drip.core.settings import Settings
 from drip.engine.catalogue import Catalogue
 from drip.engine.dispatch import Dispatch
 from drip.engine.leases import LEASE, has_run_out
-from drip.engine.ledger import Fact, Ledger
+from drip.engine.ledger import Ledger
 from drip.engine.limits import Room
 from drip.engine.points import Point, reached
 from drip.engine.ports import HighWater, Processes, Store, Transport
 from drip.engine.records import Claim
 from drip.engine.report import Report
+from drip.engine.results import Fact
 from drip.engine.writer import Writer
 from drip.errors import DatabaseRestored, DatabaseUnavailable
 

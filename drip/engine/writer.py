@@ -16,10 +16,11 @@ from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from drip.core.delivery import Outcome, OutcomeKind
-from drip.engine.ledger import Fact, Ledger, Result
+from drip.engine.ledger import Ledger
 from drip.engine.points import Point, reached
 from drip.engine.ports import Store
 from drip.engine.records import Claim, Marked
+from drip.engine.results import Fact, Result
 from drip.errors import DatabaseUnavailable
 
 T = TypeVar("T")

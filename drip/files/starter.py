@@ -47,6 +47,8 @@ def write_starter(folder: Path) -> list[Path]:
 
 def write_new_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     """Write those files that do not exist yet, each whole or not at all, and return their paths; raises Invalid."""
+    if folder.exists() and not folder.is_dir():
+        raise Invalid(f"{folder} is a file, not a folder", "choose another name for the project")
     written = []
     for name, content in files.items():
         path = folder / name

@@ -93,13 +93,18 @@ class Board:
 
     def coming(self, now: datetime, until: datetime, slot: timedelta) -> dict[int, dict[int, int]]:
         """How many next messages are due in each slot from now, by the sequence's row id; the overdue are in slot 0."""
+        begun, size = to_milliseconds(now), slot // timedelta(milliseconds=1)
+        slots = range(-(-(to_milliseconds(until) - begun) // size))
+        bounds = [
+            (at, begun + at * size if at else 0, min(begun + (at + 1) * size, to_milliseconds(until))) for at in slots
+        ]
+        # Each count is one stretch of the index of the due; none of them is looked at.
         rows = self._database.rows(
-            "SELECT s.sequence_id, CASE WHEN s.next_send_at > ? THEN (s.next_send_at - ?) / ? ELSE 0 END AS slot,"
-            f" COUNT(*) FROM sequence q {self._database.ordered_join} subscription s"
-            f" {self._database.by_index('subscription_due')} ON s.sequence_id = q.id"
-            " WHERE s.status = 'active' AND s.owner IS NULL AND s.next_send_at IS NOT NULL AND s.next_send_at < ?"
-            " GROUP BY 1, 2",
-            *(to_milliseconds(now), to_milliseconds(now), slot // timedelta(milliseconds=1), to_milliseconds(until)),
+            f"WITH slot(at, since, until) AS (VALUES {', '.join(['(?, ?, ?)'] * len(bounds))})"
+            " SELECT q.id, l.at, (SELECT COUNT(*) FROM subscription s WHERE s.sequence_id = q.id"
+            " AND s.status = 'active' AND s.owner IS NULL AND s.next_send_at IS NOT NULL"
+            " AND s.next_send_at >= l.since AND s.next_send_at < l.until) FROM sequence q CROSS JOIN slot l",
+            *(value for bound in bounds for value in bound),
         )
         return _by_sequence(rows)
 
@@ -236,7 +241,8 @@ def _places(
 def _by_sequence(rows: list[tuple[Any, ...]]) -> dict[int, dict[int, int]]:
     found: dict[int, dict[int, int]] = {}
     for sequence_id, slot, count in rows:
-        found.setdefault(sequence_id, {})[slot] = count
+        if count:
+            found.setdefault(sequence_id, {})[slot] = count
     return found
 
 

@@ -28,9 +28,9 @@ DUE_SEQUENCES = """
     FROM sequence q WHERE q.status = 'active'
 """
 COUNT_DUE = """
-    SELECT COUNT(*) FROM sequence q JOIN subscription s ON s.sequence_id = q.id AND s.status = 'active'
-        AND s.owner IS NULL AND s.next_send_at IS NOT NULL AND s.next_send_at <= ?
-    WHERE q.status = 'active'
+    SELECT COALESCE(SUM((SELECT COUNT(*) FROM subscription s WHERE s.sequence_id = q.id AND s.status = 'active'
+        AND s.owner IS NULL AND s.next_send_at IS NOT NULL AND s.next_send_at <= ?)), 0)
+    FROM sequence q WHERE q.status = 'active'
 """
 
 

@@ -36,6 +36,10 @@ class Keys:
         row = self._database.row(_KEY + " WHERE id = ?", key_id)
         return None if row is None else _key(row)
 
+    def is_good(self, key_id: str) -> bool:
+        """Whether there is such a key and it is not revoked."""
+        return self._database.row("SELECT 1 FROM api_key WHERE id = ? AND revoked_at IS NULL", key_id) is not None
+
     def all(self) -> list[Key]:
         """Every key there ever was, oldest first."""
         return [_key(row) for row in self._database.rows(_KEY + " ORDER BY created_at, id")]

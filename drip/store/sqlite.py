@@ -42,6 +42,24 @@ class _Sqlite(peewee.SqliteDatabase):
             super().rollback()
 
 
+class _Translation(AbstractContextManager[None]):
+    """Raises DatabaseUnavailable for what the outside did. It is in every statement's way, and has no state."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, (peewee.DatabaseError, peewee.InterfaceError, sqlite3.Error)):
+            return
+        name = getattr(getattr(error, "orig", None) or error, "sqlite_errorname", "")
+        words = next((words for prefix, words in _WORDS.items() if name.startswith(prefix)), None)
+        if words is not None:
+            raise DatabaseUnavailable(f"{words[0]} ({self._place})", words[1]) from error
+
+
 class SqliteDatabase(Database):
     """One SQLite file, or one in memory."""
 
@@ -49,6 +67,7 @@ class SqliteDatabase(Database):
         """Nothing is opened yet. A path of None is a database in memory, for one thread."""
         self.path = path
         self._epoch = 0
+        self._translation = _Translation(self.place)
         self.peewee: peewee.SqliteDatabase = _Sqlite(
             ":memory:" if path is None else str(path),
             lock_type="IMMEDIATE",
@@ -135,6 +154,8 @@ class SqliteDatabase(Database):
         return cursor
 
     def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        if rows == []:
+            return
         with self.translated():
             self.peewee.connection().executemany(sql, rows)
 
@@ -174,7 +195,7 @@ class SqliteDatabase(Database):
             connection.set_progress_handler(None, 0)
 
     def translated(self) -> AbstractContextManager[None]:
-        return _translated(self.place)
+        return self._translation
 
     def schema_version(self) -> int:
         # Kept in the file's header, so that looking costs nothing.
@@ -202,7 +223,7 @@ class SqliteDatabase(Database):
             self.run(f"PRAGMA user_version = {version}")
 
     def backup_to(self, path: Path) -> None:
-        with _translated(str(path)), closing(sqlite3.connect(path)) as target:
+        with _Translation(str(path)), closing(sqlite3.connect(path)) as target:
             self.peewee.connection().backup(target)
 
     def overwrite_deleted(self) -> None:
@@ -253,15 +274,3 @@ class SqliteDatabase(Database):
                 f"only {free // 1_048_576} MB are free on the disk of {self.path.name}",
                 "nothing is sent below 64 MB, as it might not be recorded: free some space",
             )
-
-
-@contextmanager
-def _translated(place: str) -> Iterator[None]:
-    try:
-        yield
-    except (peewee.DatabaseError, peewee.InterfaceError, sqlite3.Error) as error:
-        name = getattr(getattr(error, "orig", None) or error, "sqlite_errorname", "")
-        words = next((words for prefix, words in _WORDS.items() if name.startswith(prefix)), None)
-        if words is None:
-            raise
-        raise DatabaseUnavailable(f"{words[0]} ({place})", words[1]) from error

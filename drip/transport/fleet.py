@@ -21,6 +21,11 @@ from drip.transport.replies import BLOCK
 
 HOLD = 0.005
 """Seconds that results may wait for marks to share a transaction with."""
+IDLE = 0.002
+"""Seconds of waiting for the servers that show that they are slower than we are."""
+FEW, MANY = 4, 500
+"""Messages marked together at the most: few where there is time to spare, so that the answers do not come all at once
+and then wait for each other; many where time is short, as a group shares its commit."""
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -45,6 +50,8 @@ class SmtpFleet:
         self._lanes = [_Lane(conversation) for conversation in conversations]
         self._free = list(self._lanes)
         self._marking: list[_Lane] = []
+        self._spare = 0
+        """Messages that still go in small groups since there was time to spare."""
         self._finished: list[tuple[Any, Any]] | None = None
         """What is for the desk after the dots; None when it can be told at once."""
         self._waiting: dict[int, _Lane] = {}
@@ -63,7 +70,8 @@ class SmtpFleet:
             while True:
                 self._load(desk)
                 if self._marking:
-                    if not self._lead_on(desk, 0):  # whoever can join them without waiting, does
+                    # Whoever can join them without waiting, does.
+                    if len(self._marking) >= self._most or not self._lead_on(desk, 0):
                         self._mark(desk)
                 elif self._waiting or self._connecting:
                     self._wait(desk)
@@ -101,6 +109,7 @@ class SmtpFleet:
 
     def _mark(self, desk: Desk[Any]) -> None:
         marking, self._marking = self._marking, []
+        self._spare -= len(marking)
         allowed = desk.mark([lane.parcel for lane in marking])
         # Nothing but the dots comes between the commit and the dots.
         finished = self._finished = []
@@ -183,8 +192,12 @@ class SmtpFleet:
     def _wait(self, desk: Desk[Any]) -> None:
         while not (led := self._lead_on(desk, 0)) and desk.prepare():
             pass
-        if not led and not self._lead_on(desk, self._patience(desk)):
-            desk.flush()
+        if not led:
+            begun = time.monotonic()
+            if not self._lead_on(desk, self._patience(desk)):
+                desk.flush()
+            if time.monotonic() - begun > IDLE:
+                self._spare = len(self._lanes)
         now = time.monotonic()
         for number in [number for number, lane in self._waiting.items() if lane.deadline <= now]:
             self._go_on(desk, self._unpark(number), None, TimeoutError("no answer in time"))
@@ -193,11 +206,18 @@ class SmtpFleet:
         """Lead on whoever can go on, or will within so many seconds; whether anybody could."""
         ready = self._poll.poll(seconds * 1000)
         for number, _ in ready:
+            if len(self._marking) >= self._most:
+                break  # the others stay ready
             if number == self._ear.fileno():
                 self._hear_bell(desk)
             else:
                 self._resume(desk, self._unpark(number))
         return bool(ready)
+
+    @property
+    def _most(self) -> int:
+        """Messages that may be marked together."""
+        return FEW if self._spare > 0 else MANY
 
     def _patience(self, desk: Desk[Any]) -> float:
         """Seconds that an answer may be waited for now."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -27,8 +27,8 @@ from drip.store.events import LogEntry
 from drip.store.overview import SequenceCounts, State, StepCounts
 from drip.store.reading import opened_for_reading
 from drip.store.store import Store
+from drip.tui.tally import DAY, HOUR, Tally
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MOST = 200
 """Rows of a kind that the attention screen lists; the counts are of all."""
 
@@ -126,6 +126,7 @@ class Desk:
         self.project = project
         self.clock = clock
         self._up_to_date = False
+        self._tally = Tally()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -204,9 +205,8 @@ class Desk:
     def traffic(self, store: Store) -> Traffic:
         """What went out and what is due."""
         now, board = self.clock(), Board(store.database)
-        sent = board.sent(now - DAY, now, HOUR)
         coming = board.coming(now, now + 7 * DAY, 3 * HOUR)
-        return Traffic(_slots(sent, 24), _slots(coming, 56))
+        return Traffic(self._tally.look(board, now), _slots(coming, 56))
 
     def log(self, store: Store, after: int | None, limit: int = 200) -> list[LogEntry]:
         """What happened since event `after`, or last; oldest first."""

@@ -37,6 +37,26 @@ def test_who_is_there_comes_back_as_they_are(site: Site) -> None:
     assert site.subscribe(path, status=200)["status"] == "paused"
 
 
+@pytest.mark.parametrize(("steps", "active"), [(0, True), (2, True), (1, False)])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"name": " Ana\nMaría ", "variables": {"a": [1, 1.0, -0.0, None, {"ñ": "\u2028"}], "timezone": "Asia/Tokyo"}},
+        {"started_at": "2026-03-01T23:59:59.999999+02:00"},
+    ],
+)
+def test_what_a_new_one_is_answered_is_what_is_read_afterwards(
+    site: Site, steps: int, active: bool, given: dict[str, Any]
+) -> None:
+    path = site.sequence(steps=steps, active=active)
+    made = site.subscribe(path, **given)
+    assert site.call("GET", f"{path}/subscribers/ana@empresa.com", status=200) == made
+    other = site.sequence(steps=steps, active=active)  # the contact is known by now
+    made = site.subscribe(other, variables={"plan": "pro"})
+    assert site.call("GET", f"{other}/subscribers/ANA@empresa.com", status=200) == made
+
+
 def test_who_has_ended_is_refused(site: Site) -> None:
     path = site.sequence()
     site.subscribe(path)

@@ -101,7 +101,7 @@ def rate(port: int, count: int, connections: int) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="bench_latency")
-    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--count", type=int, default=20_000)
     count = parser.parse_args().count
     with served(slow_server) as port:
         found = rate(port, count, CONNECTIONS)
@@ -110,7 +110,7 @@ def main() -> None:
     rates = {}
     for name, options in (("with", ()), ("without", ("-p",))):
         with sink(*options) as behind, served(relay_to(behind)) as port:
-            rates[name] = rate(port, max(200, count // 25), 4)
+            rates[name] = rate(port, max(200, count // 50), 4)
     print(f"20 ms each way: {rates['with'] / rates['without']:.2f}x with PIPELINING (goal 1.7x)")
 
 

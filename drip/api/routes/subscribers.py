@@ -14,10 +14,10 @@ from drip.api.context import PAGED, Api, Limit, Offset, api_of, created, errors,
 from drip.api.desk import Together
 from drip.api.models import BatchIn, SubscriberIn, SubscriberPatch
 from drip.api.quick import QuickRoute
-from drip.core.subscription import SubscriptionStatus
+from drip.core.subscription import Subscription, SubscriptionStatus
 from drip.engine.objects import JsonObject, subscription_object
 from drip.engine.people import cancel, find_subscription, pause, resume, set_variables
-from drip.engine.subscribe import Answer, Answered, find_sequence, subscribe_many
+from drip.engine.subscribe import Answer, Answered, find_sequence, subscribe_many, subscribe_with
 from drip.engine.subscribe import Request as Wanted
 from drip.errors import FieldInvalid, Refused
 
@@ -29,7 +29,8 @@ class Subscribed:
     """What became of one request, with the subscription as it is then."""
 
     answered: Answered
-    shown: JsonObject | None
+    now: Subscription | None
+    """None when refused."""
 
 
 @router.get("", response_model=list[answers.Subscription], responses={200: dict(PAGED), **errors(404)})
@@ -75,7 +76,8 @@ async def make_subscriber(request: Request, sequence_id: str, body: SubscriberIn
         if answered.code == "invalid_field":
             raise FieldInvalid("variables", answered.message)
         raise Refused(answered.code or "refused", answered.message)
-    return (created if answered.answer is Answer.CREATED else ok)(subscribed.shown)
+    assert subscribed.now is not None
+    return (created if answered.answer is Answer.CREATED else ok)(subscription_object(subscribed.now))
 
 
 @router.post("/batch", response_model=answers.BatchAnswer, responses=errors(404, 413))
@@ -153,12 +155,11 @@ async def _changed(api: Api, slug: str, email: str, change: Callable[[], object]
 
 
 def _subscribe(api: Api, slug: str, key_id: str, people: Sequence[Wanted]) -> list[Subscribed]:
-    answered = subscribe_many(api.store, api.settings, slug, people, api.clock(), key_id=key_id)
-    ids = [one.subscription_id for one in answered if one.subscription_id is not None]
-    found = api.store.overview.subscriptions(ids)
+    answers = subscribe_with(api.store, api.settings, slug, people, api.clock(), key_id=key_id)
+    there = [one.subscription_id for one, made in answers if made is None and one.subscription_id is not None]
+    found = api.store.overview.subscriptions(there) if there else {}
     return [
-        Subscribed(one, subscription_object(found[one.subscription_id]) if one.subscription_id else None)
-        for one in answered
+        Subscribed(answered, made() if made else found.get(answered.subscription_id or 0)) for answered, made in answers
     ]
 
 

@@ -55,6 +55,8 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
     from drip.cli.output import note
     from drip.errors import Invalid
 
+    if folder.exists() and not folder.is_dir():
+        raise Invalid(f"--templates: {folder} is a file, not a folder")
     for name, content in files.items():
         path = folder / name
         try:

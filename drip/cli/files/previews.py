@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from drip.cli.arguments import known_address
 from drip.cli.invocation import Invocation
-from drip.core.address import Address
+from drip.core.address import Address, known_email
 from drip.core.policy import merged_variables
 from drip.core.sequence import Definition, Step
 from drip.engine.trial import marked, new_token
@@ -123,9 +122,9 @@ def _person(invocation: Invocation, definition: Definition, email: str | None) -
         name = examples.get("name")
         return Address(EXAMPLE, name if isinstance(name, str) else ""), merged_variables(sequence, {}, examples)
     with invocation.opened() as store:
-        contact = store.contacts.by_email(known_address(email))
+        contact = store.contacts.by_email(known_email(email))
         if contact is None:
-            hint = did_you_mean(email, store.contacts.near(email)) or "`drip subscribers` lists them"
+            hint = did_you_mean(email, store.contacts.near(email)) or "`drip contacts list` lists them"
             raise NotFound("contact", email, hint=hint)
         own = _own_variables(store, sequence.id, contact.id)
     return Address(contact.email, contact.name), merged_variables(sequence, contact.variables, own)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import DURATION, MOMENT, json_option, sequence_argument, variables_of, variables_option
+from drip.cli.arguments import DURATION, MOMENT, Whole, json_option, sequence_argument, variables_of, variables_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @variables_option("A variable of theirs; K:=JSON for other than text.")
 @click.option("--timezone", metavar="ZONE", help="Their zone, as the variable `timezone` would have it.")
 @click.option("--until", "length", type=DURATION, default="90d", show_default=True, help="How far to look.")
-@click.option("--refusals", type=click.IntRange(0, 100), default=0, help="Let the server say 'later' N times to each.")
+@click.option("--refusals", type=Whole(0, 100), default=0, help="Let the server say 'later' N times to each.")
 @json_option
 @pass_invocation
 def simulate_command(

@@ -24,6 +24,7 @@ _SAME = {
     False: "not as it was sent: its hash differs, as drip.yaml or the database has changed since; with today's it is",
     None: "nothing was handed over; it would have been",
 }
+_NUMBERS = "`drip subscriber SEQ EMAIL` lists a person's"
 
 
 @click.command("why")
@@ -71,10 +72,12 @@ def _find(store: Store, text: str) -> Letter:
     if text.isascii() and text.isdigit():
         letter = store.letters.by_id(int(text)) if len(text) < 19 else None
         if letter is None:
-            raise NotFound("delivery", text, hint="`drip subscriber SEQ EMAIL` lists a person's")
+            raise NotFound("delivery", text, hint=_NUMBERS)
         return letter
     place = place_in(store.secret(), text)
     if place is None:
+        if "@" not in text:
+            raise NotFound("message", text, hint=f"give its Message-ID, or a delivery's number: {_NUMBERS}")
         hint = "it is not of this project, was altered on its way, or was signed with another DRIP_SECRET_KEY"
         raise NotFound("message", text, hint=hint)
     letter = store.letters.by_place(*place)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drip.cli.arguments import DURATION, complete_addresses, complete_sequences, json_option, known_address
+from drip.cli.arguments import DURATION, Whole, complete_addresses, complete_sequences, json_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ LOOK_EVERY = 1.0
 @click.option("--sequence", metavar="SEQ", shell_complete=complete_sequences, help="Only of that sequence.")
 @click.option("--email", metavar="EMAIL", help="Only of that person.", shell_complete=complete_addresses)
 @click.option("--since", type=DURATION, metavar="1d", help="Only what is not older.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help=f"The newest N; {SHOWN} without it.")
+@click.option("--limit", type=Whole(1), metavar="N", help=f"The newest N; {SHOWN} without it.")
 @json_option
 @pass_invocation
 def log_command(
@@ -51,13 +51,13 @@ def log_command(
       drip log --email ada@example.com --json
     """
     from drip.cli.output import note, write_json
-    from drip.core.address import email_key
+    from drip.core.address import email_key, known_email
     from drip.engine.subscribe import find_sequence
 
     with invocation.opened() as store:
         filters: dict[str, Any] = {
             "sequence_id": find_sequence(store, sequence).id if sequence else None,
-            "email_key": email_key(known_address(email)) if email else None,
+            "email_key": email_key(known_email(email)) if email else None,
         }
         last = store.events.last()
         oldest = invocation.now() - since if since else None

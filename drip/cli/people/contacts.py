@@ -12,7 +12,6 @@ from drip.cli.arguments import (
     VARIABLE,
     email_argument,
     json_option,
-    known_address,
     limit_option,
     search_option,
     yes_option,
@@ -156,10 +155,11 @@ def erase(invocation: Invocation, email: str, yes: bool, as_json: bool) -> None:
       drip contacts erase ada@example.com --yes
     """
     from drip.cli.output import can_ask, clean, confirm, line, note, write_json
+    from drip.core.address import known_email
     from drip.engine.contact_book import erase_contact
     from drip.errors import Refused
 
-    address = known_address(email)
+    address = known_email(email)
     with invocation.opened() as store:
         _require_known(store, address)
         if not yes:
@@ -177,11 +177,12 @@ def erase(invocation: Invocation, email: str, yes: bool, as_json: bool) -> None:
 
 
 def _find(store: Store, email: str) -> Contact:
+    from drip.core.address import known_email
     from drip.engine.contact_book import find_contact
     from drip.errors import NotFound
 
     try:
-        return find_contact(store, known_address(email))
+        return find_contact(store, known_email(email))
     except NotFound:
         raise NotFound("contact", email, hint=_hint(store, email)) from None
 

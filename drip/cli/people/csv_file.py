@@ -61,7 +61,7 @@ def read_people(file: BinaryIO, *, headless: bool = False) -> Iterator[Row | Bad
     head = lines.peek()
     delimiter = max(",;\t", key=head.count)
     rows = _records(lines, delimiter)
-    columns = ["email"] if headless and "@" in head else _columns(next(rows, None))
+    columns = ["email"] if headless and "@" in head else _columns(next(rows, None), headless=headless)
     for line, record in rows:
         if isinstance(record, str):
             yield BadRow(line, "", record)
@@ -160,9 +160,10 @@ def _words(error: csv.Error) -> str:
     return f"there is something behind a closing quote ({text})" if "expected after" in text else text
 
 
-def _columns(head: tuple[int, list[str] | str] | None) -> list[str]:
+def _columns(head: tuple[int, list[str] | str] | None, *, headless: bool) -> list[str]:
     if head is None:
-        raise Invalid("the file is empty", "its first line names the columns: email, name, started_at, variables")
+        wanted = "its first line names the columns: email, name, started_at, variables"
+        raise Invalid("the file is empty", "an address a line is enough" if headless else wanted)
     if isinstance(head[1], str):
         raise Invalid(f"line 1: {head[1]}")
     columns = [_column(name.strip()) for name in head[1]]

@@ -11,7 +11,6 @@ from drip.cli.arguments import (
     SHOWN,
     email_argument,
     json_option,
-    known_address,
     limit_option,
     sequence_argument,
     sequence_named,
@@ -81,8 +80,9 @@ def subscribers_command(
             _show_list(invocation, shown)
             total = store.overview.count_subscribers(**filters)
             note_more(total - len(shown))
-            if not total and not any(filters.values()):
-                note("nobody is subscribed yet: `drip subscribe SEQ EMAIL`, or `drip import`")
+            if not total:
+                nobody = "nobody is subscribed yet: `drip subscribe SEQ EMAIL`, or `drip import`"
+                note("there is nobody like that" if any(filters.values()) else nobody)
 
 
 @click.command("subscriber")
@@ -101,13 +101,14 @@ def subscriber_command(invocation: Invocation, sequence: str, email: str, as_jso
       drip subscriber welcome ada@example.com
     """
     from drip.cli.output import write_json
+    from drip.core.address import known_email
     from drip.core.schedule import subscriber_zone
     from drip.engine.objects import subscription_object
     from drip.engine.outlook import outlook
     from drip.engine.people import find_subscription
 
     with invocation.opened() as store:
-        found = find_subscription(store, sequence, known_address(email))
+        found = find_subscription(store, sequence, known_email(email))
         person = found.person
         subscription = store.overview.subscription(person.id)
         assert subscription is not None  # it was just found

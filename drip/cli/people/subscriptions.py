@@ -14,7 +14,6 @@ from drip.cli.arguments import (
     complete_addresses,
     email_argument,
     json_option,
-    known_address,
     new_address,
     sequence_argument,
     sequence_named,
@@ -85,10 +84,11 @@ def pause_command(invocation: Invocation, sequence: str, email: str, as_json: bo
     Example:
       drip pause welcome ada@example.com
     """
+    from drip.core.address import known_email
     from drip.engine.people import pause
 
     with invocation.opened() as store:
-        changed = pause(store, sequence, known_address(email), invocation.now())
+        changed = pause(store, sequence, known_email(email), invocation.now())
         _tell(
             invocation, store, sequence, email, "is paused in" if changed else "was already paused in", changed, as_json
         )
@@ -108,10 +108,11 @@ def resume_command(invocation: Invocation, sequence: str, email: str, as_json: b
     Example:
       drip resume welcome ada@example.com
     """
+    from drip.core.address import known_email
     from drip.engine.people import resume
 
     with invocation.opened() as store:
-        changed = resume(store, invocation.settings, sequence, known_address(email), invocation.now())
+        changed = resume(store, invocation.settings, sequence, known_email(email), invocation.now())
         _tell(invocation, store, sequence, email, "goes on in" if changed else "was not paused in", changed, as_json)
 
 
@@ -129,10 +130,11 @@ def cancel_command(invocation: Invocation, sequence: str, email: str, as_json: b
     Example:
       drip cancel welcome ada@example.com
     """
+    from drip.core.address import known_email
     from drip.engine.people import cancel
 
     with invocation.opened() as store:
-        changed = cancel(store, sequence, known_address(email), invocation.now())
+        changed = cancel(store, sequence, known_email(email), invocation.now())
         words = "is cancelled in" if changed else "was already cancelled in"
         _tell(invocation, store, sequence, email, words, changed, as_json)
 
@@ -157,12 +159,13 @@ def set_command(
       drip set welcome ada@example.com coupon:=null
     """
     from drip.cli.output import clean, line, write_json
+    from drip.core.address import known_email
     from drip.engine.objects import subscription_object
     from drip.engine.people import set_variables
 
     changes = variables_of(variables, keep_null=True)
     with invocation.opened() as store:
-        now = set_variables(store, invocation.settings, sequence, known_address(email), changes, invocation.now())
+        now = set_variables(store, invocation.settings, sequence, known_email(email), changes, invocation.now())
         if as_json:
             write_json(subscription_object(_standing(store, sequence, email)))
             return
@@ -188,11 +191,12 @@ def retry_command(invocation: Invocation, sequence: str | None, email: str | Non
       drip retry welcome ada@example.com
     """
     from drip.cli.output import count, line, write_json
+    from drip.core.address import known_email
     from drip.engine.people import retry
 
     if sequence is not None and email is None and "@" in sequence:
         sequence, email = None, sequence
-    address = None if email is None else known_address(email)
+    address = None if email is None else known_email(email)
     with invocation.opened() as store:
         revived = retry(store, invocation.settings, invocation.now(), slug=sequence, email=address)
     if as_json:
@@ -217,9 +221,10 @@ def _tell(
 
 
 def _standing(store: Store, sequence: str, email: str) -> Subscription:
+    from drip.core.address import known_email
     from drip.engine.people import find_subscription
 
-    return _subscription(store, find_subscription(store, sequence, known_address(email)).person.id)
+    return _subscription(store, find_subscription(store, sequence, known_email(email)).person.id)
 
 
 def _subscription(store: Store, row_id: int) -> Subscription:

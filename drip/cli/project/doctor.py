@@ -50,7 +50,7 @@ def doctor_command(
     from drip.cli.output import write_json
     from drip.core.checkup import Level
 
-    to = new_address(address) if address else None
+    to = new_address(address, "--to") if address else None
     _require_address(resolver)
     checks = []
     for check in _examine(invocation, resolver, selector, to, send=send):

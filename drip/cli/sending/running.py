@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drip.cli.arguments import DURATION, MOMENT, PLACE, json_option, verbose_option
+from drip.cli.arguments import DURATION, MOMENT, PLACE, Whole, json_option, verbose_option
 from drip.cli.invocation import Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ POSTING_SECONDS = 20.0
 @click.option("--once", is_flag=True, help="One pass until nothing is due.")
 @click.option("--http", "place", type=PLACE, help="Also serve the API there.")
 @click.option("--interval", type=DURATION, default="5s", show_default=True, help="Between the passes of the loop.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most N people in one pass.")
+@click.option("--limit", type=Whole(1), metavar="N", help="Take at most N people in one pass.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent; write nothing anywhere.")
 @click.option("--now", "pretended", type=MOMENT, help="Pretend that it is then. Not with smtp.")
 @click.option(
     "--workers",
-    type=click.IntRange(1, 64),
+    type=Whole(1, 64),
     metavar="N",
     help="Use N processes, each with its own connections. [default: for --once what the machine has and the work is"
     " worth, sharing the connections of drip.yaml; for the loop 1]",
 )
 @click.option("--tied", type=int, hidden=True, help="Stop when the process at the other end of that pipe is gone.")
-@click.option("--connections", type=click.IntRange(min=1), hidden=True, help="Instead of smtp.connections.")
+@click.option("--connections", type=Whole(1), hidden=True, help="Instead of smtp.connections.")
 @verbose_option
 @json_option
 @click.pass_context

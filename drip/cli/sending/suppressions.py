@@ -11,7 +11,6 @@ from drip.cli.arguments import (
     complete_files,
     email_argument,
     json_option,
-    known_address,
     limit_option,
     new_address,
     search_option,
@@ -124,11 +123,12 @@ def remove_suppressed(invocation: Invocation, email: str, yes: bool) -> None:
       drip suppress remove ada@example.com --yes
     """
     from drip.cli.output import clean, line
+    from drip.core.address import known_email
     from drip.core.subscription import SuppressionReason
     from drip.engine.suppress import unsuppress
     from drip.errors import NotFound, Refused
 
-    address = known_address(email)
+    address = known_email(email)
     with invocation.opened() as store:
         found = store.suppressions.get(address)
         if found is None:

@@ -53,7 +53,7 @@ def send_test_command(
     from drip.cli.output import complain, write_json
     from drip.engine.trial import send_trial
 
-    to = new_address(address)
+    to = new_address(address, "--to")
     _require_mailable(invocation, to, even_suppressed)
     message, token = trial_message(invocation, sequence, step, to, person, dict(variables))
     outcome = send_trial(invocation.project.transport, invocation.settings, message, token)

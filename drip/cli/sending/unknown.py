@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from drip.cli.arguments import json_option
+from drip.cli.arguments import Whole, json_option
 from drip.cli.invocation import Invocation, pass_invocation
 from drip.errors import Invalid
 
@@ -40,7 +40,7 @@ def unknown_command(invocation: Invocation, as_json: bool) -> None:
 
 
 @click.command("resolve")
-@click.argument("deliveries", metavar="DELIVERY...", type=click.IntRange(min=1), nargs=-1)
+@click.argument("deliveries", metavar="DELIVERY...", type=Whole(1), nargs=-1)
 @click.option("--sent", is_flag=True, help="It was sent.")
 @click.option("--not-sent", is_flag=True, help="It was not sent. One of the two is needed.")
 @click.option("--all", "everything", is_flag=True, help="All that `drip unknown` lists.")

@@ -97,7 +97,8 @@ class HomeScreen(Place):
         self.rows = rows
         self.empty = None if rows else NOTHING
         if rows:
-            self.ask("sequences", self._sequences, self._take_sequences)
+            # Not before they are painted: counting a million takes a core that the first picture needs.
+            self.call_after_refresh(self.ask, "sequences", self._sequences, self._take_sequences)
 
     def _take_sequences(self, whole: _Whole) -> None:
         self.now = whole.at

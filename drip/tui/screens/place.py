@@ -17,6 +17,7 @@ from textual.worker import Worker, WorkerState, get_current_worker
 
 from drip.errors import DripError
 from drip.store.database import GivenUp
+from drip.tui.frugal import FrugalCompositor
 from drip.tui.host import Host
 from drip.tui.messages import Answered, Done, Refused
 from drip.tui.queries import Desk, Glance, Situation
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from drip.store.store import Store
 
 T = TypeVar("T")
-REST = 9
+REST = 19
 """A question is not asked again before so many times its own duration have passed."""
 
 
@@ -48,6 +49,7 @@ class Place(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._compositor = FrugalCompositor()
         self._anew = False
         """Everything is asked, however soon."""
         self._asked: dict[str, tuple[float, float]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
 from rich.text import Text
@@ -19,6 +20,9 @@ from drip.tui.widgets.table import Table
 NEAR = 30
 """Rows before the end at which more are wanted."""
 
+STALE = 10
+"""Seconds after which the words about time are made anew."""
+
 
 class PeopleTable(Table):
     """A line per person; Enter opens them."""
@@ -29,6 +33,9 @@ class PeopleTable(Table):
     def __init__(self, zone: tzinfo, *, id: str | None = None) -> None:  # noqa: A002 - the framework's word
         super().__init__(id=id)
         self._zone = zone
+        self._made: dict[Face, list[Text]] = {}
+        """The cells of each, as long as they stay the same."""
+        self._made_for: tuple[object, ...] = ()
 
     def watch_faces(self) -> None:
         """Draw."""
@@ -43,7 +50,7 @@ class PeopleTable(Table):
         if not self.is_mounted or not self.size.width:
             return
         everything = ["status", "email", "name", "next", "due", "last sent"]
-        rows = [(str(face.id), dict(zip(everything, self._cells(face), strict=True))) for face in self.faces]
+        rows = [(str(face.id), dict(zip(everything, cells, strict=True))) for face, cells in self._all_cells()]
         names = self._that_fit(everything, [cells for _, cells in rows])
         self.show_rows(names, [(key, [cells[name] for name in names]) for key, cells in rows])
 
@@ -61,6 +68,15 @@ class PeopleTable(Table):
         """Who is under the cursor."""
         key = self.cursor_key
         return next((face for face in self.faces if str(face.id) == key), None)
+
+    def _all_cells(self) -> Iterable[tuple[Face, list[Text]]]:
+        if not self.faces:
+            return ()
+        look = (self._now.timestamp() // STALE, self.size.width)
+        kept = self._made if look == self._made_for else {}
+        self._made = {face: kept.get(face) or self._cells(face) for face in self.faces}
+        self._made_for = look
+        return self._made.items()
 
     def _cells(self, face: Face) -> list[Text]:
         sent = Text(short_moment(face.last_sent_at, self._zone, self._now))

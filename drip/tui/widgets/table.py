@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
+from textual.geometry import Region
+from textual.strip import Strip
 from textual.widgets import DataTable
 
 Row = tuple[str, list[Text]]
 """Its key, its cells."""
+DRAWN = 500
+"""Lines that are kept as they were drawn."""
 
 
 class Table(DataTable[Text]):
@@ -31,6 +37,9 @@ class Table(DataTable[Text]):
         self._names: list[str] = []
         self._widths: list[int] = []
         self._shown: list[Row] = []
+        self._drawn: LRUCache[tuple[object, ...], Strip] = LRUCache(DRAWN)
+        self._style: Style | None = None
+        """While lines are drawn: that of all of them."""
 
     @property
     def cursor_key(self) -> str | None:
@@ -38,6 +47,29 @@ class Table(DataTable[Text]):
         if not 0 <= self.cursor_row < len(self._shown):
             return None
         return self._shown[self.cursor_row][0]
+
+    @property
+    def rich_style(self) -> Style:
+        """Found out once for all lines of a drawing: it asks all that the table lies in."""
+        return self._style or super().rich_style
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Some of its lines."""
+        self._style = super().rich_style
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._style = None
+
+    def _render_line(self, y: int, x1: int, x2: int, base_style: Style) -> Strip:
+        # Textual draws every row anew where the cursor moves; only the two that it leaves and comes to look different.
+        row = y - self.header_height
+        marked = (row == self.cursor_row, row == self.hover_row, self._show_hover_cursor, self.show_cursor)
+        look = (base_style, self.app.theme, self._update_count, self._pseudo_class_state)
+        key = (y, x1, x2, self.size.width, *marked, *look)
+        if key not in self._drawn:
+            self._drawn[key] = super()._render_line(y, x1, x2, base_style)
+        return self._drawn[key]
 
     def show_rows(self, names: Sequence[str], rows: Iterable[Row]) -> None:
         """Show these rows under these names. Where they go on as those before, only what differs is drawn."""
@@ -55,7 +87,7 @@ class Table(DataTable[Text]):
     def _amend(self, rows: list[Row]) -> None:
         for (key, old), (_, new) in zip(self._shown, rows, strict=False):
             for name, was, cell in zip(self._names, old, new, strict=True):
-                if was != cell or was.style != cell.style:
+                if was is not cell and (was != cell or was.style != cell.style):
                     self.update_cell(key, name, cell)
         for key, cells in rows[len(self._shown) :]:
             self.add_row(*cells, key=key)

@@ -37,4 +37,5 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
 
 def test_init_asks_nothing_and_says_why_not(tmp_path: Path) -> None:
     Cli(tmp_path).write("file", "")
-    assert "can't be written" in Cli(tmp_path)("init", "file", code=2).stderr
+    assert "file is a file, not a folder" in Cli(tmp_path)("init", "file", code=2).stderr
+    assert "can't be written" in Cli(tmp_path)("init", "file/inside", code=2).stderr

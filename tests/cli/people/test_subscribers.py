@@ -36,6 +36,7 @@ def test_filters_and_limits(ada: Cli) -> None:
     bob, both = ["bob@example.com"], ["bob@example.com", "ada@example.com"]
     assert emails == [both, both, bob, bob, bob, bob, []]
     assert "1 more: --limit N" in ada("subscribers", "--limit", "1").stderr
+    assert ada("subscribers", "--search", "zoe").stderr == "there is nobody like that\n"
 
 
 def test_pages_of_people(cli: Cli) -> None:

@@ -115,3 +115,17 @@ def test_retry_makes_failed_ones_active(cli: Cli) -> None:
     assert cli("retry").stdout == "nothing has failed\n"
     assert cli.json("retry", "ada@example.com") == {"retried": []}
     assert cli("retry", "brken", code=2).stderr.count("did you mean 'broken'?") == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "way_on"),
+    [
+        (["cancel", "welcome", "ada@example.com"], "resume", "`drip subscriber SEQ EMAIL` shows what was"),
+        (["cancel", "welcome", "ada@example.com"], "subscribe", "`resubscribe: always`"),
+        (["suppress", "add", "ada@example.com"], "subscribe", "`drip suppress remove EMAIL` allows it again"),
+        (["status", "welcome", "archived"], "subscribe", "`drip status SEQ active` opens it again"),
+    ],
+)
+def test_what_the_state_of_things_forbids_leads_on(ada: Cli, before: list[str], call: str, way_on: str) -> None:
+    ada(*before)
+    assert way_on in ada(call, "welcome", "ada@example.com", code=1).stderr

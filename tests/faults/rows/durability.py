@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from drip.engine.ledger import Result
 from drip.engine.records import Marked
+from drip.engine.results import Result
 from drip.engine.writer import Writer
 from drip.errors import Unavailable
 from drip.store.driverless import peewee
