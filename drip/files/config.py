@@ -13,17 +13,8 @@ from drip.core.address import Address
 from drip.core.settings import OnUnknown, Settings, TransportKind, UndefinedRule, UnsubscribeScope
 from drip.errors import FilesInvalid, Invalid, Problem
 from drip.files import values
-from drip.files.config_around import HTTP_KEYS, INBOUND_KEYS, WEBHOOK_KEYS, read_http, read_inbound, read_webhooks
-from drip.files.config_sending import (
-    DKIM_KEYS,
-    LIMITS_KEYS,
-    RAMP_KEYS,
-    RETRY_KEYS,
-    SMTP_KEYS,
-    read_limits,
-    read_retry,
-    read_smtp,
-)
+from drip.files.config_around import read_http, read_inbound, read_webhooks
+from drip.files.config_sending import read_limits, read_retry, read_smtp
 from drip.files.disk import FileTrouble, read_file
 from drip.files.document import Document
 from drip.files.environment import fill
@@ -39,18 +30,6 @@ CONFIG_KEYS = (
     "on_unknown", "stale_after", "http", "webhooks", "webhooks_allow_private", "inbound",
 )  # fmt: skip
 """The keys of drip.yaml."""
-
-NESTED_KEYS = {
-    "smtp": SMTP_KEYS,
-    "smtp.dkim": DKIM_KEYS,
-    "limits": LIMITS_KEYS,
-    "limits.ramp": RAMP_KEYS,
-    "retry": RETRY_KEYS,
-    "http": HTTP_KEYS,
-    "webhooks[]": WEBHOOK_KEYS,
-    "inbound": INBOUND_KEYS,
-}
-"""The keys of the mappings in it."""
 
 
 def find_config(start: Path) -> Path:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from drip.files.config import CONFIG_KEYS, NESTED_KEYS
-from drip.files.config_around import IMAP_KEYS, PROVIDERS
+from drip.files.config import CONFIG_KEYS
+from drip.files.config_around import HTTP_KEYS, IMAP_KEYS, INBOUND_KEYS, PROVIDERS, WEBHOOK_KEYS
+from drip.files.config_sending import DKIM_KEYS, LIMITS_KEYS, RAMP_KEYS, RETRY_KEYS, SMTP_KEYS
 from drip.files.declared import VARIABLE_KEYS
 from drip.files.document import Document
 from drip.files.expectations import EXPECT_KEYS, SUBSCRIBE_KEYS, TEST_KEYS
@@ -75,10 +76,14 @@ def test_keys_of_expectations() -> None:
     ("path", "keys"),
     [
         ((), CONFIG_KEYS),
-        *(
-            (tuple(name for part in path.split(".") for name in part.replace("[]", ".[]").split(".")), keys)
-            for path, keys in NESTED_KEYS.items()
-        ),
+        (("smtp",), SMTP_KEYS),
+        (("smtp", "dkim"), DKIM_KEYS),
+        (("limits",), LIMITS_KEYS),
+        (("limits", "ramp"), RAMP_KEYS),
+        (("retry",), RETRY_KEYS),
+        (("http",), HTTP_KEYS),
+        (("webhooks", "[]"), WEBHOOK_KEYS),
+        (("inbound",), INBOUND_KEYS),
         (("inbound", "imap"), IMAP_KEYS),
         (("inbound", "providers"), PROVIDERS),
     ],
