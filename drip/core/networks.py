@@ -1,4 +1,6 @@
-"""Which addresses are public: an explicit list, as `ipaddress.is_global` lets NAT64, 6to4 and multicast pass. Pure.
+"""Which addresses are public, and which are this machine. Pure.
+
+Public is an explicit list, as `ipaddress.is_global` lets NAT64, 6to4 and multicast pass.
 
 Sources: the special-purpose registries of IANA (https://www.iana.org/assignments/iana-ipv4-special-registry and
 …/iana-ipv6-special-registry), RFC 6890, and Svix's `webhook_http_client.rs`.
@@ -87,3 +89,14 @@ def is_address(host: str) -> bool:
     except ValueError:
         return _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]) is not None
     return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its name alone; nothing is looked up."""
+    name = host.lower().rstrip(".").strip("[]")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from drip.core.events import EventType
 from drip.core.sequence import SequenceStatus, Source, Template
 from drip.core.settings import Settings
 from drip.engine.moving import write_moves
 from drip.engine.plan import ChangeKind, Incoming, Plan, SequencePlan, make_plan
 from drip.engine.ports import Store
 from drip.engine.recompute import keeps_everybody
-from drip.engine.records import Event, EventType
+from drip.engine.records import Event
 
 
 @dataclass(frozen=True, slots=True)

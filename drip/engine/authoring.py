@@ -15,12 +15,13 @@ from datetime import datetime
 
 from drip.core.address import clean_line
 from drip.core.definition import definition_to_json
+from drip.core.events import EventType
 from drip.core.sequence import Sequence, Source, Step
 from drip.core.settings import Settings
 from drip.engine.content import Library, check_step
 from drip.engine.moving import move_people
 from drip.engine.ports import Store
-from drip.engine.records import Event, EventType, StoredSequence
+from drip.engine.records import Event, StoredSequence
 from drip.engine.subscribe import find_sequence
 from drip.errors import FieldInvalid, NotFound, Refused
 

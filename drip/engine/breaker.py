@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from drip.core.delivery import BREAKER_WINDOW, breaker_opens
+from drip.core.events import EventType
 from drip.core.subscription import CancelReason
 from drip.engine.onward import Onward
 from drip.engine.ports import Store
-from drip.engine.records import Event, EventType
+from drip.engine.records import Event
 from drip.engine.suppress import welcome_back
 
 

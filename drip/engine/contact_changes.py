@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from drip.core.events import EventType
 from drip.engine.ports import Store
-from drip.engine.records import Event, EventType
+from drip.engine.records import Event
 
 
 @dataclass(frozen=True, slots=True)

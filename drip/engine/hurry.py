@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from drip.core.events import EventType
 from drip.core.subscription import SubscriptionStatus
 from drip.engine.people import find_subscription
 from drip.engine.ports import Store
-from drip.engine.records import Event, EventType, Reschedule
+from drip.engine.records import Event, Reschedule
 from drip.errors import Refused
 
 

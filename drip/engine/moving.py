@@ -8,11 +8,12 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
+from drip.core.events import EventType
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.settings import Settings
 from drip.engine.ports import Store
 from drip.engine.recompute import Move, keeps_everybody, recompute
-from drip.engine.records import Event, EventType, Reschedule, StoredSequence
+from drip.engine.records import Event, Reschedule, StoredSequence
 
 T = TypeVar("T")
 

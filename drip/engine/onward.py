@@ -9,13 +9,14 @@ from collections.abc import Collection
 from datetime import datetime
 
 from drip.core.delivery import DeliveryState, Reason, retry_wait
+from drip.core.events import EventType
 from drip.core.progress import Progress, upcoming
 from drip.core.schedule import subscriber_zone
 from drip.core.settings import OnUnknown, Settings
 from drip.core.subscription import SubscriptionStatus
 from drip.engine.catalogue import Catalogue
 from drip.engine.ports import Store
-from drip.engine.records import Advance, Event, EventType, Person, Sending, StoredSequence
+from drip.engine.records import Advance, Event, Person, Sending, StoredSequence
 
 
 class Onward:

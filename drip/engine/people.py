@@ -9,13 +9,14 @@ from typing import Any
 
 from drip.core.address import email_key
 from drip.core.delivery import DeliveryState, Reason
+from drip.core.events import EventType
 from drip.core.schedule import base_of, due_at, subscriber_zone
 from drip.core.settings import Settings
 from drip.core.subscription import CancelReason, SubscriptionStatus
 from drip.engine.catalogue import Catalogue
 from drip.engine.onward import Onward
 from drip.engine.ports import Store
-from drip.engine.records import Event, EventType, Person, Reschedule, StoredSequence
+from drip.engine.records import Event, Person, Reschedule, StoredSequence
 from drip.engine.subscribe import find_sequence
 from drip.errors import NotFound, Refused
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from random import Random
 
 from drip.core.delivery import DeliveryState, Outcome, OutcomeKind, Reason, retry_wait
+from drip.core.events import EventType
 from drip.core.policy import Cancel, Decision, Defer, Fail, Skip
 from drip.core.settings import Settings
 from drip.core.subscription import CancelReason, SuppressionReason
@@ -19,7 +20,7 @@ from drip.engine.breaker import Breaker
 from drip.engine.catalogue import Catalogue
 from drip.engine.onward import Onward
 from drip.engine.ports import Store
-from drip.engine.records import Accepted, Claim, Event, EventType, Person, Sending
+from drip.engine.records import Accepted, Claim, Event, Person, Sending
 from drip.engine.results import Fact
 from drip.engine.suppress import suppress
 

@@ -14,12 +14,13 @@ from datetime import datetime
 from typing import Any
 
 from drip.core.address import email_key, parse_email
+from drip.core.events import EventType
 from drip.core.reports import SOFT_LIMIT, Finding, Report, ReportKind
 from drip.core.settings import Settings
 from drip.core.subscription import SuppressionReason
 from drip.core.tokens import Purpose, read_token
 from drip.engine.ports import Store
-from drip.engine.records import Contact, Event, EventType, Posted, StoredReport
+from drip.engine.records import Contact, Event, Posted, StoredReport
 from drip.engine.suppress import suppress
 from drip.engine.unsubscribe import opt_out, read_holder
 

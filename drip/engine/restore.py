@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from drip.core.events import EventType
 from drip.engine.ports import HighWater, Store
-from drip.engine.records import Event, EventType
+from drip.engine.records import Event
 from drip.errors import Refused
 
 

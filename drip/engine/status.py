@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from drip.core.events import EventType
 from drip.core.sequence import SequenceStatus
 from drip.engine.ports import Store
-from drip.engine.records import Event, EventType
+from drip.engine.records import Event
 from drip.engine.subscribe import find_sequence
 
 

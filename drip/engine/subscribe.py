@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from drip.core.address import clean_line, email_key, parse_email
+from drip.core.events import EventType
 from drip.core.moments import floor_to_millisecond
 from drip.core.progress import Progress, upcoming
 from drip.core.schedule import subscriber_zone
@@ -18,7 +19,7 @@ from drip.core.settings import Settings
 from drip.core.subscription import Subscription, SubscriptionStatus, may_resubscribe
 from drip.engine.contact_changes import ContactChange, note_changes
 from drip.engine.ports import Store
-from drip.engine.records import Contact, Event, EventType, NewSubscription, StoredSequence
+from drip.engine.records import Contact, Event, NewSubscription, StoredSequence
 from drip.errors import NotFound, Refused
 
 _FINAL = (SubscriptionStatus.COMPLETED, SubscriptionStatus.CANCELLED)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from drip.core.address import email_key
+from drip.core.events import EventType
 from drip.core.subscription import CANCEL_FOR, CancelReason, ContactStatus, SuppressionReason
 from drip.engine.ports import Store
-from drip.engine.records import Event, EventType
+from drip.engine.records import Event
 
 CONTACT_STATUS = {
     SuppressionReason.BOUNCE: ContactStatus.BOUNCED,

@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from drip.core.address import Address
+from drip.core.events import EventType
 from drip.core.settings import Settings, UnsubscribeScope
 from drip.core.subscription import LIVE, CancelReason, SubscriptionStatus, SuppressionReason
 from drip.core.tokens import Purpose, read_token
 from drip.engine.catalogue import Catalogue
 from drip.engine.onward import Onward
 from drip.engine.ports import Store
-from drip.engine.records import Contact, Event, EventType, Person, StoredSequence
+from drip.engine.records import Contact, Event, Person, StoredSequence
 from drip.engine.suppress import suppress, unsuppress
 
 UNDO_WITHIN = timedelta(hours=1)

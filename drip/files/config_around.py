@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from drip.core.address import parse_email
+from drip.core.events import PUBLIC_EVENTS, EventType
+from drip.core.reports import PROVIDERS
 from drip.core.settings import ImapSecurity, ImapSettings, InboundSettings, Rate, WebhookEndpoint
 from drip.files import values
 from drip.files.document import Document
@@ -15,19 +17,13 @@ from drip.files.wording import BadValue, either, quote, suggest
 
 HTTP_KEYS = ("rate_limit",)
 WEBHOOK_KEYS = ("url", "secret", "events")
-WEBHOOK_EVENTS = (
-    "sequence.subscribed",
-    "sequence.step.sent",
-    "sequence.step.failed",
-    "sequence.completed",
-    "sequence.cancelled",
-)
-"""The events that webhooks are told, in the words of `http-api.md`."""
+WEBHOOK_EVENTS = tuple(kind.value for kind in EventType if kind in PUBLIC_EVENTS)
+"""The events that webhooks are told."""
 
 INBOUND_KEYS = ("address", "maildir", "imap", "token", "providers")
 IMAP_KEYS = ("host", "port", "security", "user", "password", "folder", "ca_file")
-PROVIDERS = ("ses", "postmark", "mailgun", "sendgrid", "brevo", "resend")
 SHORTEST_TOKEN = 16
+"""Characters."""
 
 
 def read_http(config: Section) -> Rate | None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from drip.core.delivery import RetryRule
 from drip.core.dkim_keys import DkimKey, read_key
+from drip.core.networks import is_loopback
 from drip.core.settings import DkimSettings, Limits, Ramp, Rate, Security, SmtpSettings
 from drip.files import values
 from drip.files.disk import FileTrouble, read_file
 from drip.files.reader import Section, text_of
-from drip.files.servers import file_path, host_name, is_loopback
+from drip.files.servers import file_path, host_name
 from drip.files.wording import BadValue
 
 SMTP_KEYS = (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from drip.core.reports import PROVIDERS
 from drip.core.settings import ImapSecurity, OnUnknown, Security, TransportKind, UndefinedRule, UnsubscribeScope
-from drip.files.config_around import PROVIDERS, WEBHOOK_EVENTS
+from drip.files.config_around import WEBHOOK_EVENTS
 from drip.files.schema import ADDRESS, DRAFT, DURATION, Schema, described, mapping, optional
 
 _TEXT: Schema = {"type": "string"}

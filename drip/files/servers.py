@@ -1,12 +1,15 @@
-"""URLs and hosts of drip.yaml: what is a database, what is loopback, which web address may be used. No I/O."""
+"""URLs and hosts of drip.yaml: what is a database, what is loopback, which web address may be used. No I/O.
+
+Every function that reads a text raises `BadValue` for what it can't use.
+"""
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from drip.core.networks import is_loopback
 from drip.files.wording import BadValue, quote
 
 _POSTGRES = ("postgresql://", "postgres://")
@@ -45,17 +48,6 @@ def file_path(text: str, folder: Path) -> Path:
     if not text.strip() or "\0" in text:
         raise BadValue("it is not a path")
     return absolute(text, folder)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its name alone; nothing is looked up."""
-    bare = host.strip("[]").rstrip(".").lower()
-    if bare == "localhost" or bare.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        return False
 
 
 def host_name(text: str) -> str:

@@ -213,8 +213,6 @@ _READERS: Mapping[str, Callable[[Event], Told | None]] = {
     "brevo": _brevo,
     "resend": _resend,
 }
-PROVIDERS = tuple(_READERS)
-"""Their names, as in the path that they call."""
 
 
 def _graded(code: str | None) -> ReportKind:

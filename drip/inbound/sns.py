@@ -20,7 +20,9 @@ Fetch = Callable[[str], bytes]
 """Gets what a URL gives; raises Unavailable."""
 
 SECONDS = 10.0
+"""For one certificate or link."""
 LARGEST = 64 * 1024
+"""Octets of an answer."""
 _HOST = re.compile(r"sns\.[a-z]{2}(-[a-z]+)+-\d{1,2}\.amazonaws\.com(\.cn)?")
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")

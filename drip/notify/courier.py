@@ -38,6 +38,7 @@ THREADS = 64
 KEEP = timedelta(days=30)
 """How long what was delivered is kept, to be looked at and replayed."""
 PRUNE_EVERY = 3600.0
+"""Seconds."""
 PRUNED_AT_ONCE = 1000
 
 

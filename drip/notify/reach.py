@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 import httpcore
 
 SECONDS = 5.0
+"""For each step: connecting, asking, the head of the answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from drip.core.event_ids import event_id
+from drip.core.events import EventType
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.points import Point, reached
-from drip.engine.records import Event, EventType
+from drip.engine.records import Event
 from drip.store.database import EVERYTHING, Database
 from drip.store.rows import dump, marks
 from drip.store.webhooks import Webhooks

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from drip.engine.records import EventType
+from drip.core.events import EventType
 from drip.store.database import Database
 from drip.store.rows import ms
 

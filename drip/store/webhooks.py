@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from drip.core.event_ids import event_id, event_number
+from drip.core.events import PUBLIC_EVENTS, EventType
 from drip.core.moments import format_moment
 from drip.core.subscription import CancelReason
 from drip.core.webhooks import PostState, event_body
-from drip.engine.records import PUBLIC_EVENTS, Backlog, Endpoint, Event, EventType, Post, WebhookDelivery
+from drip.engine.records import Backlog, Endpoint, Event, Post, WebhookDelivery
 from drip.store.database import EVERYTHING, Database
 from drip.store.endpoints import Endpoints
 from drip.store.rows import given, load, marks, moment, ms

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from drip.core.networks import is_loopback
 from drip.core.settings import Security, SmtpSettings
 from drip.transport.answers import Unusable, describe, misconfigured
 
@@ -102,14 +102,3 @@ def read_oauth2(file: Path) -> dict[str, str]:
     if missing:
         raise Unusable(misconfigured(f"smtp.oauth2_file {file} lacks {', '.join(missing)}"))
     return {key: value for key, value in content.items() if isinstance(value, str)}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name means this machine, as written; no DNS is asked."""
-    name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -23,14 +23,9 @@ from drip.transport.conversation import (
     Habits,
     Say,
     Want,
-    dot_stuffed,
-    unfit_envelope,
-    with_crlf,
 )
 from drip.transport.door import Door
 from drip.transport.fleet import SmtpFleet
-
-__all__ = ["Habits", "SmtpSession", "SmtpTransport", "dot_stuffed", "unfit_envelope", "with_crlf"]
 
 
 class SmtpTransport:

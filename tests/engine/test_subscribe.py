@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from drip.core.events import EventType
 from drip.core.sequence import DelayFrom, Resubscribe, SendWindow, SequenceStatus, Variable
 from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
-from drip.engine.records import Event, EventType
+from drip.engine.records import Event
 from drip.engine.subscribe import Answer, Request, subscribe_many
 from drip.engine.suppress import suppress, unsuppress
 from drip.errors import NotFound, Refused

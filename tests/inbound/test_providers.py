@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from drip.inbound.providers import PROVIDERS, read_events
+from drip.core.reports import PROVIDERS
+from drip.inbound.providers import read_events
 
 EMAIL = "ana@empresa.com"
 TOKEN = "aea7mozxsl4da6xlknrbfff5j7ms2"

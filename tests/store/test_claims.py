@@ -14,8 +14,9 @@ import pytest
 
 from drip.core.delivery import DeliveryState
 from drip.core.event_ids import event_id, event_number
+from drip.core.events import EventType
 from drip.core.subscription import SuppressionReason
-from drip.engine.records import Event, EventType, Marked
+from drip.engine.records import Event, Marked
 from tests.databases import refusals
 from tests.lab import START, Lab, a_sequence, a_step, open_lab
 

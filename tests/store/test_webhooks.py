@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from drip.core.delivery import Outcome, OutcomeKind
+from drip.core.events import PUBLIC_EVENTS, EventType
 from drip.core.settings import Settings, WebhookEndpoint
 from drip.core.subscription import SuppressionReason
 from drip.core.webhooks import OLD_SECRET_LIVES, PostState
 from drip.engine import people
 from drip.engine.keys import create_key, revoke_key
-from drip.engine.records import PUBLIC_EVENTS, Event, EventType
+from drip.engine.records import Event
 from drip.engine.suppress import suppress
 from drip.engine.webhooks import remove_webhook, replay, set_webhook
 from drip.errors import Invalid, NotFound, Refused

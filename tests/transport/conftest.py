@@ -14,8 +14,9 @@ import pytest
 from drip.core.delivery import Outcome
 from drip.core.settings import Security, SmtpSettings
 from drip.engine.ports import Envelope
+from drip.transport.conversation import Habits
 from drip.transport.fleet import SmtpFleet
-from drip.transport.smtp import Habits, SmtpSession, SmtpTransport
+from drip.transport.smtp import SmtpSession, SmtpTransport
 from tests.smtp_server import Authority, Certificate, SmtpServer
 
 USER, PASSWORD = "apikey", "a secret"

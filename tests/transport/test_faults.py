@@ -12,7 +12,8 @@ import pytest
 from drip.core.delivery import OutcomeKind as Kind
 from drip.core.settings import Security
 from drip.engine.ports import Envelope
-from drip.transport.smtp import Habits, SmtpSession
+from drip.transport.conversation import Habits
+from drip.transport.smtp import SmtpSession
 from tests.smtp_server import Authority, Certificate, Features, SmtpServer
 from tests.transport.conftest import PASSWORD, USER
 

@@ -16,9 +16,9 @@ import pytest
 
 from drip.core.delivery import Outcome
 from drip.core.delivery import OutcomeKind as Kind
+from drip.core.networks import is_loopback
 from drip.core.settings import Security
 from drip.engine.ports import Envelope
-from drip.transport.access import is_loopback
 from drip.transport.smtp import SmtpSession, SmtpTransport
 from tests.smtp_server import Authority, Certificate, Features, SmtpServer
 from tests.transport.conftest import PASSWORD, USER, settings_for

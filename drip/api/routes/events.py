@@ -12,8 +12,8 @@ from pydantic import WithJsonSchema
 from drip.api import answers
 from drip.api.context import Limit, api_of, errors, key_of, ok
 from drip.core.event_ids import event_number
+from drip.core.events import PUBLIC_EVENTS, EventType
 from drip.engine.objects import JsonObject
-from drip.engine.records import PUBLIC_EVENTS, EventType
 from drip.errors import FieldInvalid, did_you_mean
 
 router = APIRouter(prefix="/v1/events", tags=["events"])

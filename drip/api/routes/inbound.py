@@ -16,12 +16,12 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from drip.api import answers
 from drip.api.context import api_of, errors, ok
 from drip.api.errors import ApiError
+from drip.core.reports import PROVIDERS
 from drip.engine.reports import take_in
 from drip.errors import NotFound
 from drip.inbound import sns
 from drip.inbound.calls import NotJson, NotProven, hear
 from drip.inbound.proofs import Call
-from drip.inbound.providers import PROVIDERS
 from drip.inbound.taking import outcome
 from drip.project import system_clock
 

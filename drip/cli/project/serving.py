@@ -77,15 +77,10 @@ class _Waiting:
 
 def _warn(invocation: Invocation, host: str) -> None:
     """Say what would surprise: a key in the clear, or nobody who could ask."""
-    from ipaddress import ip_address
-
     from drip.cli.output import note
+    from drip.core.networks import is_loopback
 
-    try:
-        local = ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost" or host.endswith(".localhost")
-    if not local:
+    if not is_loopback(host):
         note(
             f"drip: warning: {host} can be reached from outside, and what is said there is not encrypted:"
             " put a proxy with TLS in front of it"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from drip.engine.records.claims import Accepted, Advance, Claim, Delivery, Marked, Sending, Worker
-from drip.engine.records.events import PUBLIC_EVENTS, Event, EventType
+from drip.engine.records.events import Event
 from drip.engine.records.people import Contact, NewSubscription, Person, Reschedule, Suppression
 from drip.engine.records.reports import Inbox, Posted, ReportCounts, StoredReport
 from drip.engine.records.sequences import StoredSequence, StoredStep, StoredTemplate
 from drip.engine.records.webhooks import Backlog, Endpoint, Key, Post, WebhookDelivery
 
 __all__ = [
-    "PUBLIC_EVENTS",
     "Accepted",
     "Advance",
     "Backlog",
@@ -19,7 +18,6 @@ __all__ = [
     "Delivery",
     "Endpoint",
     "Event",
-    "EventType",
     "Inbox",
     "Key",
     "Marked",

@@ -16,8 +16,9 @@ from drip.core.delivery import OutcomeKind as Kind
 from drip.engine.breaker import Breaker
 from drip.project import open_project
 from drip.transport.answers import Stage, classify
+from drip.transport.conversation import Habits
 from drip.transport.door import Door
-from drip.transport.smtp import Habits, SmtpTransport
+from drip.transport.smtp import SmtpTransport
 from tests.faults.processes import a_server, fork
 from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.trial import Trial, a_trial, credentials, look_over, run_drip

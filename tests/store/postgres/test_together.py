@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from drip.core.events import EventType
 from drip.core.subscription import SuppressionReason
-from drip.engine.records import Claim, Event, EventType, Marked
+from drip.engine.records import Claim, Event, Marked
 from drip.engine.suppress import suppress
 from drip.store.opening import open_url
 from drip.store.store import Store
