@@ -10,8 +10,6 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-PROVIDERS = ("ses", "postmark", "mailgun", "sendgrid", "brevo", "resend")
-"""Email providers whose webhooks are understood, as they are called in drip.yaml and in the path that they call."""
 SOFT_LIMIT = 5
 """Soft bounces in a row, with no delivery between, that count as a hard one."""
 TEXT_LIMIT = 300

@@ -148,6 +148,10 @@ class ImapSettings:
     """A private CA; None trusts the system's."""
 
 
+PROVIDERS = ("ses", "postmark", "mailgun", "sendgrid", "brevo", "resend")
+"""Email providers whose webhooks are understood, as they are called in drip.yaml and in the path that they call."""
+
+
 @dataclass(frozen=True, slots=True)
 class InboundSettings:
     """`inbound:`: where bounces, complaints and opt-outs by mail arrive."""

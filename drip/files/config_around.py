@@ -6,8 +6,7 @@ from pathlib import Path
 
 from drip.core.address import parse_email
 from drip.core.events import PUBLIC_EVENTS, EventType
-from drip.core.reports import PROVIDERS
-from drip.core.settings import ImapSecurity, ImapSettings, InboundSettings, Rate, WebhookEndpoint
+from drip.core.settings import PROVIDERS, ImapSecurity, ImapSettings, InboundSettings, Rate, WebhookEndpoint
 from drip.files import values
 from drip.files.document import Document
 from drip.files.reader import Section, section_of, text_of

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from drip.core.reports import PROVIDERS
-from drip.core.settings import ImapSecurity, OnUnknown, Security, TransportKind, UndefinedRule, UnsubscribeScope
+from drip.core.settings import (
+    PROVIDERS,
+    ImapSecurity,
+    OnUnknown,
+    Security,
+    TransportKind,
+    UndefinedRule,
+    UnsubscribeScope,
+)
 from drip.files.config_around import WEBHOOK_EVENTS
 from drip.files.schema import ADDRESS, DRAFT, DURATION, Schema, described, mapping, optional
 

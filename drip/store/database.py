@@ -46,6 +46,10 @@ class Database(ABC):
     holding = ""
     """After a SELECT of a row called `s`: hold it, as it is once nobody else does."""
 
+    def by_index(self, name: str) -> str:
+        """After a table's name: which index to go by, where the database can be told."""
+        return ""
+
     @abstractmethod
     def json_text(self, column: str, key: str) -> str:
         """An expression: what a JSON object kept as text has under a key; NULL when it has nothing there."""

@@ -84,6 +84,9 @@ class SqliteDatabase(Database):
             },
         )
 
+    def by_index(self, name: str) -> str:
+        return f"INDEXED BY {name}"
+
     def json_text(self, column: str, key: str) -> str:
         return f"json_extract({column}, '$.{key}')"
 

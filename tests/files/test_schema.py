@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from drip.core.reports import PROVIDERS
+from drip.core.settings import PROVIDERS
 from drip.files.config import CONFIG_KEYS
 from drip.files.config_around import HTTP_KEYS, IMAP_KEYS, INBOUND_KEYS, WEBHOOK_KEYS
 from drip.files.config_sending import DKIM_KEYS, LIMITS_KEYS, RAMP_KEYS, RETRY_KEYS, SMTP_KEYS

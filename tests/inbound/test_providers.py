@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from drip.core.reports import PROVIDERS
+from drip.core.settings import PROVIDERS
 from drip.inbound.providers import read_events
 
 EMAIL = "ana@empresa.com"

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from drip.api import answers
 from drip.api.context import api_of, errors, ok
 from drip.api.errors import ApiError
-from drip.core.reports import PROVIDERS
+from drip.core.settings import PROVIDERS
 from drip.engine.reports import take_in
 from drip.errors import NotFound
 from drip.inbound import sns
