@@ -143,5 +143,8 @@ def test_its_questions_look_through_no_growing_table(tmp_path: Path, monkeypatch
             board.whereabouts("p1")
             board.look_for(Narrowed(welcome), "p1", None)
             board.sequences_of(1)
-            assert len(recorder.seen) >= 7
+            board.coming(lab.now, lab.now + DAY, HOUR)
+            lab.store.overview.steps(welcome)
+            lab.store.overview.state(lab.now)
+            assert len(recorder.seen) >= 15
         assert recorder.scans() == [], "\n".join(recorder.scans())
