@@ -12,6 +12,8 @@ from tests.faults.campaign import Outcome, Plan, run
 from tests.faults.rows import ROWS
 
 COLUMNS = ("row", "promise", "trials", "kills", "faults", "twice", "unknown", "had", "lost", "seconds", "control", "")
+NOT_TRIED = "not tried"
+"""How counts begin that a reader must know of."""
 WIDTHS = (3, 58, 7, 6, 8, 6, 8, 6, 5, 8, 9, 6)
 
 
@@ -37,7 +39,8 @@ def main() -> int:
 def show(outcome: Outcome) -> None:
     """A row of the table, and what is wrong below it."""
     row, figures = outcome.row, outcome.figures
-    control = "MISSED" if outcome.missed else f"after {outcome.caught_after}" if outcome.caught_after else "-"
+    caught = ", ".join(map(str, outcome.caught_after))
+    control = "MISSED" if outcome.missed else f"after {caught}" if caught else "-"
     promise = row.promise + (f" ({outcome.database})" if outcome.database != "sqlite" else "")
     _line(
         *(row.number, promise, figures.trials, figures.kills, figures.faults, figures.duplicates, figures.unknown),
@@ -45,8 +48,11 @@ def show(outcome: Outcome) -> None:
     )
     for breach in figures.breaches:
         print(f"      {breach}")
-    if outcome.missed:
-        print(f"      the control was not caught in {row.control.within} trials: {row.control.build}")
+    for missed in outcome.missed:
+        print(f"      a control was not caught in {missed.within} trials: {missed.build}")
+    for what, times in outcome.figures.counts.items():
+        if what.startswith(NOT_TRIED):
+            print(f"      {what} ({times} trials)")
     sys.stdout.flush()
 
 

@@ -51,10 +51,10 @@ class Outcome:
     row: Row
     database: str
     figures: Figures = field(default_factory=Figures)
-    caught_after: int | None = None
-    """Trials after which the control was caught; None when it was not, or not tried."""
-    missed: bool = False
-    """The control was tried and not caught: the row proves nothing."""
+    caught_after: list[int] = field(default_factory=list)
+    """Trials after which each control was caught, of those that were."""
+    missed: list[Control] = field(default_factory=list)
+    """Controls that were tried and not caught: the row proves nothing."""
 
     @property
     def passed(self) -> bool:
@@ -70,7 +70,7 @@ def run(plan: Plan, told: Callable[[Outcome], None] = lambda outcome: None) -> l
 
 def _submitted(
     pool: ProcessPoolExecutor, plan: Plan
-) -> Sequence[tuple[Outcome, Sequence[Future[Figures]], Future[int | None] | None]]:
+) -> Sequence[tuple[Outcome, Sequence[Future[Figures]], Sequence[Future[int | None]]]]:
     submitted = []
     done: dict[tuple[Trial, str], Sequence[Future[Figures]]] = {}
     for database in plan.databases:
@@ -85,23 +85,28 @@ def _submitted(
                 size = max(1, min(25, len(numbers) // (plan.jobs * 4) or 1))
                 parts = [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]
                 done[key] = [pool.submit(run_trials, row.number, part, plan.seeds, database) for part in parts]
-            control = pool.submit(run_control, row.number, plan.seeds[0], database) if plan.controls else None
-            submitted.append((Outcome(row, database), done[key], control))
+            controls = [
+                pool.submit(run_control, row.number, place, plan.seeds[0], database)
+                for place in range(len(row.controls) if plan.controls else 0)
+            ]
+            submitted.append((Outcome(row, database), done[key], controls))
     return submitted
 
 
 def _gather(
     outcome: Outcome,
     trials: Sequence[Future[Figures]],
-    control: Future[int | None] | None,
+    controls: Sequence[Future[int | None]],
     told: Callable[[Outcome], None],
 ) -> Outcome:
     for future in trials:
         outcome.figures += future.result()
     outcome.figures.breaches += outcome.row.judged(outcome.figures)
-    if control is not None:
-        outcome.caught_after = control.result()
-        outcome.missed = outcome.caught_after is None
+    for control, caught in zip(outcome.row.controls, controls, strict=False):
+        if (after := caught.result()) is None:
+            outcome.missed.append(control)
+        else:
+            outcome.caught_after.append(after)
     told(outcome)
     return outcome
 
@@ -124,10 +129,10 @@ def run_trials(number: int, numbers: Sequence[int], seeds: Sequence[str], databa
     return figures
 
 
-def run_control(number: int, seed: str, database: str) -> int | None:
-    """Run trials under the patch of the control until a breach says what it must; after how many that was."""
+def run_control(number: int, place: int, seed: str, database: str) -> int | None:
+    """Run trials under the patch of a control until a breach says what it must; after how many that was."""
     row = ROWS[number]
-    control: Control = row.control
+    control: Control = row.controls[place]
     figures = Figures()
     with control.patch():
         for trial in range(control.within):

@@ -110,8 +110,15 @@ class Row:
     judged: Judgement = nothing_more
     """What must hold of all trials together."""
     databases: tuple[str, ...] = ("sqlite",)
+    more_controls: tuple[Control, ...] = ()
+    """Of checks that the first has nothing to do with; each must be caught."""
     table: int = 0
     """Places in the table that trials go through by number: no fewer trials are run. 0 is no table."""
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """All of them."""
+        return (self.control, *self.more_controls)
 
     def trials(self, wanted: str | int) -> int:
         """How many trials `ci`, `release` or a number of them are."""

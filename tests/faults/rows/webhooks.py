@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,7 @@ from drip.store.webhooks import Webhooks
 from tests.core.test_networks import INNER
 from tests.faults.processes import Child, fork
 from tests.faults.registry import Case, Control, Figures, Row
+from tests.faults.rows.beside import mail_trial, post_inline
 from tests.faults.trial import look_over
 from tests.lab import Lab
 from tests.notify.receiver import SECRET, Received, Receiver, Reply, receiving
@@ -101,6 +103,12 @@ EVENTS = 12
 """Of a trial, told to two endpoints."""
 KILLS = 3
 MOODS = ("well", "500", "302", "429", "slow", "hangs up", "endless")
+
+
+def courier_or_mail(case: Case) -> Figures:
+    """Row 24's trials: after each round of the moods, one that looks at the mail."""
+    rest = case.number % (len(MOODS) + 1)
+    return mail_trial(case) if rest == len(MOODS) else courier_trial(replace(case, number=rest))
 
 
 def courier_trial(case: Case) -> Figures:
@@ -264,13 +272,14 @@ ROWS = [
     Row(
         number=24,
         promise="Webhooks arrive at least once, with equal octets",
-        fault="500, 302, 429, slow, cut off, endless; kill -9 of the sender",
-        ci=24,
+        fault="500, 302, 429, slow, cut off, endless; kill -9 of the sender; no answer at all while mail goes out",
+        ci=50,
         release=500,
         unit="kills",
-        per_trial=KILLS,
-        table=len(MOODS),
-        trial=courier_trial,
+        per_trial=KILLS - 1,
+        table=len(MOODS) + 1,
+        trial=courier_or_mail,
         control=Control("records, then posts", record_then_post, within=len(MOODS), shows="never taken"),
+        more_controls=(Control("posts where it records", post_inline, within=1, shows="waited", trial=mail_trial),),
     ),
 ]
