@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
-from drip.engine.ledger import Fact
+from drip.engine.results import Fact
 from drip.engine.worker import Worker
 from tests.faults.processes import fork
 from tests.faults.registry import Case, Figures
