@@ -10,6 +10,8 @@ import hmac
 from enum import StrEnum
 
 _MAC_OCTETS = 16
+_DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 
 
 class Purpose(StrEnum):
@@ -41,7 +43,11 @@ def _mac(secret: bytes, purpose: Purpose, payload: bytes) -> bytes:
 
 
 def _encode(raw: bytes) -> str:
-    return base64.b32encode(raw).decode("ascii").rstrip("=").lower()
+    """Base32 without padding, in lower case; ten bits at a time, as every message has two of them."""
+    bits = len(raw) * 8
+    number = int.from_bytes(raw, "big") << -bits % 10
+    pairs = [_PAIRS[number >> shift & 0x3FF] for shift in range((bits - 1) // 10 * 10, -1, -10)]
+    return "".join(pairs)[: -(-bits // 5)]
 
 
 def _decode(token: str) -> bytes | None:

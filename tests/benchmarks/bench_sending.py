@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("count", nargs="?", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, help="of drip; without it drip decides")
-    parser.add_argument("--connections", type=int, default=32, help="of drip, for all its processes together")
+    parser.add_argument("--connections", type=int, default=64, help="of drip, for all its processes together")
     parser.add_argument("--only", action="append", choices=["drip", *GOALS])
     given = parser.parse_args()
     options = ["--workers", str(given.workers)] if given.workers else []

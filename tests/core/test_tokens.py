@@ -41,9 +41,6 @@ def test_another_purpose_or_secret_reads_nothing(numbers: list[int]) -> None:
     token = make_token(SECRET, Purpose.DELIVERY, *numbers)
     assert read(token, Purpose.UNSUBSCRIBE) is None
     assert read(token, secret=SECRET[:-1]) is None
-    assert (
-        read(token, secret=SECRET + b"\0\0") is None or True
-    )  # HMAC pads short keys with zeros: keys are 32 random octets
     assert read(token, secret=bytes(reversed(SECRET))) is None
 
 
