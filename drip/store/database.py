@@ -220,8 +220,11 @@ class Database(ABC):
         """
 
     @abstractmethod
-    def overwrite_deleted(self) -> None:
-        """Have zeros written over what is deleted from now on; it would stay in the file until its space is reused."""
+    def sweep(self) -> bool:
+        """Let nothing that was deleted stay in the files, outside of a transaction; False when others keep it there.
+
+        On a server its own vacuum sees to it.
+        """
 
     @abstractmethod
     def version(self) -> object:

@@ -24,7 +24,7 @@ _OF_CONTACT = "(SELECT id FROM subscription WHERE contact_id = ?)"
 
 
 class Erasure:
-    """Deletes rows and all that points to them; call it in a transaction."""
+    """Deletes rows and all that points to them; call it in a transaction, and `sweep` after it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -42,7 +42,6 @@ class Erasure:
         Args:
             row_id: the contact's; None when only an address is known.
         """
-        self._database.overwrite_deleted()
         self._database.run(f"DELETE FROM event WHERE subscription_id IN {_OF_CONTACT}", row_id)
         self._database.run(f"DELETE FROM event WHERE {self._database.json_text('data', 'email')} = ?", email_key)
         self._database.run(f"DELETE FROM delivery WHERE subscription_id IN {_OF_CONTACT}", row_id)
@@ -50,6 +49,10 @@ class Erasure:
         self._database.run("DELETE FROM report WHERE contact_id = ?", row_id)
         self._database.run("DELETE FROM contact WHERE id = ?", row_id)
         self._orphans(email_key)
+
+    def sweep(self) -> bool:
+        """Let nothing that was deleted stay in the files; False: others read what was before, and keep it there."""
+        return self._database.sweep()
 
     def _orphans(self, email_key: str) -> None:
         """Events of deleted sequences that are still to be posted: the address stands in what is posted."""

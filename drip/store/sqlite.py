@@ -19,6 +19,8 @@ from drip.store.glance import FREE_SPACE_FLOOR
 
 BUSY_TIMEOUT = 30
 """Seconds that a writer waits for another."""
+_SWEEP_TIMEOUT = 2
+"""Seconds that a sweep waits for those who read; others can't write meanwhile."""
 _STEPS_BETWEEN_LOOKS = 500_000
 """Of SQLite's virtual machine: about ten milliseconds. Each look takes the interpreter's lock."""
 
@@ -80,6 +82,7 @@ class SqliteDatabase(Database):
                 "cache_size": -64_000,
                 "temp_store": 2,
                 "journal_size_limit": 67_108_864,
+                "secure_delete": 1,  # what is deleted is overwritten: somebody may want to be forgotten later
                 "trusted_schema": 0,
             },
         )
@@ -226,8 +229,16 @@ class SqliteDatabase(Database):
         with _Translation(str(path)), closing(sqlite3.connect(path)) as target:
             self.peewee.connection().backup(target)
 
-    def overwrite_deleted(self) -> None:
-        self.run("PRAGMA secure_delete = ON")
+    def sweep(self) -> bool:
+        # What is deleted is overwritten in the pages that a commit writes; those of before stand in the write-ahead log
+        # until it is emptied, which takes a moment in which nobody reads from it.
+        with self.translated():
+            self.row(f"PRAGMA busy_timeout = {_SWEEP_TIMEOUT * 1000}")
+            try:
+                blocked, _, _ = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+            finally:
+                self.row(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
+        return not blocked
 
     def version(self) -> tuple[int, int]:
         """Changes with every commit of another connection, and with every change made by this one."""

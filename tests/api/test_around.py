@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.site import SEQUENCES, WORDS, Site
+from tests.databases import ON_POSTGRES
 from tests.lab import sqlite
 
 TEMPLATES, CONTACTS, SUPPRESSIONS = "/v1/bulk/templates", "/v1/bulk/contacts", "/v1/suppressions"
@@ -123,6 +124,8 @@ class TestContacts:
         with site.lab.store.connected():
             dump = "\n".join(sqlite(site.lab.store.database).peewee.connection().iterdump())
         assert not re.search("ana@empresa|chess", dump)
+        files = b"".join(path.read_bytes() for path in site.lab.folder.glob("*.db*"))
+        assert ON_POSTGRES or (b"erased:" in files and not re.search(b"ana@empresa|chess", files))
         error = site.error("POST", f"{path}/subscribers", {"email": "Ana@empresa.com"}, 409)
         assert error["code"] == "contact_suppressed"
         assert site.call("POST", CONTACTS, {"email": "ana@empresa.com"}, 201)["status"] == "complained"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -16,6 +17,7 @@ from drip.engine.contact_book import edit_contact, erase_contact, find_contact, 
 from drip.engine.objects import contact_object
 from drip.engine.records import Contact
 
+logger = logging.getLogger("drip.api")
 router = APIRouter(route_class=QuickRoute, prefix="/v1/bulk/contacts", tags=["contacts"])
 
 
@@ -72,4 +74,6 @@ async def remove_contact(request: Request, email: str) -> Response:
     """Erase a person everywhere. If the address is suppressed, a hash of it stays and keeps it so."""
     api = api_of(request)
     await api.desk.write(lambda: erase_contact(api.store, known_email(email)))
+    if not await api.desk.read(api.store.erasure.sweep):
+        logger.warning("somebody was erased, and another program reads what was before: traces stay in the -wal file")
     return nothing()

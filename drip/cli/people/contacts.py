@@ -168,12 +168,15 @@ def erase(invocation: Invocation, email: str, yes: bool, as_json: bool) -> None:
             if not confirm(f"Forget {address} everywhere? It can't be undone."):
                 raise Refused("not_confirmed", "nothing was changed")
         suppressed = erase_contact(store, address)
+        swept = store.erasure.sweep()
     if as_json:
         write_json({"erased": True, "suppressed": suppressed})
         return
     stays = "a hash stays, so that they are never mailed again" if suppressed else "nothing stays"
     line(clean(f"{address} is forgotten; {stays}"))
     note("backups and messages already written or sent are not reached by this")
+    if not swept:
+        note("another program reads what was before: traces stay in drip.db-wal until all that use it have ended")
 
 
 def _find(store: Store, email: str) -> Contact:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import ExitStack
 
 import pytest
 
@@ -143,12 +144,34 @@ def test_nor_of_the_posts_of_a_sequence_that_was_deleted(told: Cli) -> None:
     assert sum(b'"nada@example.com"' in body for (body,) in told.sql("SELECT body FROM webhook_delivery")) == others
 
 
+def octets(cli: Cli) -> str:
+    """All that is in the database's files."""
+    return "".join(path.read_bytes().decode("latin-1") for path in sorted(cli.folder.glob("drip.db*")))
+
+
 @pytest.mark.sqlite
-def test_deleted_rows_are_overwritten_in_the_file(told: Cli) -> None:
-    told("contacts", "erase", "ada@example.com", "--yes")
-    raw = (told.folder / "drip.db").read_bytes()
-    assert b"nada@example.com" in raw
-    assert NAMES.findall(raw.decode("latin-1")) == []
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["alone", "beside a worker"])
+def test_deleted_rows_are_overwritten_in_the_files(told: Cli, elsewhere: bool) -> None:
+    with ExitStack() as stack:
+        if elsewhere:  # who has it open keeps the write-ahead log
+            stack.enter_context(told.project.opened())
+            told("contacts", "set", "ada@example.com", "city=Marylebone-Road")
+            assert "Marylebone-Road" in octets(told)
+        told("contacts", "erase", "ada@example.com", "--yes")
+        assert "nada@example.com" in octets(told)
+        assert NAMES.findall(octets(told)) == []
+
+
+@pytest.mark.sqlite
+def test_what_is_still_read_is_told(told: Cli) -> None:
+    with told.project.opened() as store:
+        with store.database.snapshot():
+            assert len(store.database.rows("SELECT * FROM contact")) == 2
+            assert "drip.db-wal" in told("contacts", "erase", "ada@example.com", "--yes").stderr
+            assert len(store.database.rows("SELECT * FROM contact")) == 2
+        assert NAMES.findall(octets(told)) != []
+        told("contacts", "erase", "nada@example.com", "--yes")
+        assert NAMES.findall(octets(told)) == []
 
 
 def test_an_erased_and_suppressed_address_stays_out_and_unknown(told: Cli) -> None:
