@@ -137,9 +137,16 @@ def _too_large() -> ApiError:
 
 def _refusal(scope: Scope) -> ASGIApp | None:
     """An answer that needs no look at the body."""
+    length = chunked = False
     for name, value in scope["headers"]:
-        if name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > LARGEST_BODY):
-            return answer_to(_too_large())
+        if name == b"content-length":
+            length = True
+            if not value.isdigit() or len(value) > 18 or int(value) > LARGEST_BODY:
+                return answer_to(_too_large())
+        elif name == b"transfer-encoding":
+            chunked = True
+    if length and chunked:  # RFC 9112, section 6.1: somebody before us may have taken the other for its end
+        return answer_to(ApiError(400, "invalid_request", "a body has a length or comes in chunks, not both"))
     return None
 
 
