@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from drip.store.glance import FREE_SPACE_FLOOR
 BUSY_TIMEOUT = 30
 """Seconds that a writer waits for another."""
 _SWEEP_TIMEOUT = 2
-"""Seconds that a sweep waits for those who read; others can't write meanwhile."""
+"""Seconds that a sweep waits for those who read."""
 _STEPS_BETWEEN_LOOKS = 500_000
 """Of SQLite's virtual machine: about ten milliseconds. Each look takes the interpreter's lock."""
 
@@ -232,13 +233,15 @@ class SqliteDatabase(Database):
     def sweep(self) -> bool:
         # What is deleted is overwritten in the pages that a commit writes; those of before stand in the write-ahead log
         # until it is emptied, which takes a moment in which nobody reads from it.
-        with self.translated():
-            self.row(f"PRAGMA busy_timeout = {_SWEEP_TIMEOUT * 1000}")
-            try:
-                blocked, _, _ = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
-            finally:
-                self.row(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
-        return not blocked
+        until = time.monotonic() + _SWEEP_TIMEOUT
+        self.row(f"PRAGMA busy_timeout = {_SWEEP_TIMEOUT * 1000 // 4}")
+        try:
+            # Who moves pages of the log into the file at this moment is not waited for.
+            while (swept := not self.value("PRAGMA wal_checkpoint(TRUNCATE)")) is False and time.monotonic() < until:
+                time.sleep(0.02)
+        finally:
+            self.row(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
+        return swept
 
     def version(self) -> tuple[int, int]:
         """Changes with every commit of another connection, and with every change made by this one."""
