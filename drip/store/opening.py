@@ -24,7 +24,8 @@ def open_url(url: str) -> Database:
             from drip.store.postgres.database import PostgresDatabase
         except ImportError as error:
             raise Invalid(
-                f"database: PostgreSQL needs psycopg 3: {error}", "install it: python -m pip install 'drip[postgres]'"
+                f"database: PostgreSQL needs psycopg 3: {error}",
+                "install it: `pipx inject drip 'psycopg[binary]'`, or pip install 'psycopg[binary]'",
             ) from error
         return PostgresDatabase(url)
     raise Invalid(
