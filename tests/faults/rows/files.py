@@ -144,6 +144,7 @@ ROWS = [
         promise="Bad files change nothing",
         fault="cut at every octet, edited by chance, marks of a merge, lines twice, links, a megabyte of anything",
         ci=1000,
+        asked=10_000,
         release=100_000,
         unit="files",
         per_trial=DAMAGED,

@@ -164,6 +164,7 @@ ROWS = [
         promise="HTTP is robust",
         fault="JSON of any shape on every route, deep, cut, huge; raw octets that are almost requests",
         ci=2000,
+        asked=10_000,
         release=100_000,
         unit="requests",
         per_trial=REQUESTS,

@@ -15,7 +15,7 @@ from drip.errors import Invalid
 from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.trial import Trial, run_drip
 
-FILES = 100
+FILES = 340
 """Hostile files in a trial."""
 BATCH, PEOPLE = 40, 400
 SECONDS = 2.0
@@ -118,7 +118,7 @@ ROWS = [
         number=27,
         promise="Imports are taken in whole batches, and nobody twice",
         fault="hostile CSV (NUL, long fields, marks, mixed encodings, formulas, open quotes), kill -9 in the middle",
-        ci=1500,
+        ci=5000,
         release=50_000,
         unit="files",
         per_trial=FILES,

@@ -228,6 +228,7 @@ ROWS = [
         promise="Values never become headers, recipients, parts or code",
         fault="all of Unicode, controls and long texts as variable, name, subject, header and address",
         ci=3000,
+        asked=10_000,
         release=100_000,
         unit="texts",
         per_trial=EXAMPLES,

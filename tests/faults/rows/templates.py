@@ -168,6 +168,7 @@ ROWS = [
         promise="Templates from the API can't hurt",
         fault="a corpus of ways out and of bombs, and what a grammar of Jinja2 makes",
         ci=1000,
+        asked=5000,
         release=50_000,
         unit="templates",
         per_trial=GENERATED,
