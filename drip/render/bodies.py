@@ -13,7 +13,6 @@ from html import escape
 from drip.core.sequence import Definition, Source, Step, Template
 from drip.errors import RenderFailed, did_you_mean
 from drip.render.includes import check_path, included_names, splice
-from drip.render.markdown import markdown_to_html
 from drip.render.page import before_body_end, built_in_layout, inline_css, is_document, settle, with_body
 from drip.render.placeholders import Placeholders, Restored
 from drip.render.tags import Tag, TagKind, normalize
@@ -200,6 +199,8 @@ class _Builder:
         """A body with hidden tags, what it includes spliced in."""
         if html is not None:
             return self._spliced_html(self._hide(html, label), path)
+        from drip.render.markdown import markdown_to_html  # a quarter of a start, where no mail is written in Markdown
+
         body = markdown_to_html(self._hide(markdown or "", label), self._placeholders)
         return self._spliced_html(body, path)
 
