@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
-from drip.cli.main import drip
+from drip.cli.main import COMMANDS, drip
 from drip.project import Project, open_project
 from tests.databases import ON_POSTGRES, url_at
 
@@ -30,6 +32,16 @@ steps:
     subject: Tips
     body: Three tips.
 """
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    """The words of every command: `("keys",)`, `("keys", "create")`."""
+    context = click.Context(drip)
+    for name in COMMANDS:
+        yield (name,)
+        command = drip.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from ((name, sub) for sub in command.commands)
 
 
 class Cli:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import click
 import pytest
@@ -12,19 +11,10 @@ from click.testing import CliRunner
 
 from drip import __version__
 from drip.cli.main import COMMANDS, HEADINGS, drip
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, commands
 
 
-def _commands() -> Iterator[tuple[str, ...]]:
-    context = click.Context(drip)
-    for name in COMMANDS:
-        yield (name,)
-        command = drip.get_command(context, name)
-        if isinstance(command, click.Group):
-            yield from ((name, sub) for sub in command.commands)
-
-
-@pytest.mark.parametrize("path", list(_commands()), ids=" ".join)
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_every_command_says_what_it_does_and_how(path: tuple[str, ...], option: str) -> None:
     result = CliRunner().invoke(drip, [*path, option], prog_name="drip")
@@ -52,9 +42,9 @@ def test_what_is_shown_has_json(name: str) -> None:
 
 def test_the_help_lists_all_under_headings() -> None:
     output = CliRunner().invoke(drip, ["-h"]).output
-    for heading, commands in HEADINGS.items():
+    for heading, under_it in HEADINGS.items():
         section = output.partition(f"\n{heading}:\n")[2].partition("\n\n")[0]
-        assert [row.split()[0] for row in section.splitlines()] == list(commands)
+        assert [row.split()[0] for row in section.splitlines()] == list(under_it)
 
 
 @pytest.mark.parametrize(("wrong", "right"), [("lst", "list"), ("suscribe", "subscribe"), ("aply", "apply")])
@@ -91,9 +81,7 @@ def _arguments(path: tuple[str, ...]) -> list[click.Argument]:
     return [param for param in command.params if isinstance(param, click.Argument)]
 
 
-LEAVES = [
-    path for path in _commands() if not any(other[: len(path)] == path and other != path for other in _commands())
-]
+LEAVES = [path for path in commands() if not any(other[: len(path)] == path and other != path for other in commands())]
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

@@ -110,8 +110,9 @@ def add_suppressed(invocation: Invocation, email: str, reason: str, words: str |
 @suppress_command.command("remove")
 @email_argument
 @yes_option
+@json_option
 @pass_invocation
-def remove_suppressed(invocation: Invocation, email: str, yes: bool) -> None:
+def remove_suppressed(invocation: Invocation, email: str, yes: bool, as_json: bool) -> None:
     """Allow an address again.
 
     Nothing that was cancelled comes back by itself. Who complained or opted out is allowed again only with --yes:
@@ -122,7 +123,7 @@ def remove_suppressed(invocation: Invocation, email: str, yes: bool) -> None:
       drip suppress remove ada@example.com
       drip suppress remove ada@example.com --yes
     """
-    from drip.cli.output import clean, line
+    from drip.cli.output import clean, line, write_json
     from drip.core.address import known_email
     from drip.core.subscription import SuppressionReason
     from drip.engine.suppress import unsuppress
@@ -138,6 +139,9 @@ def remove_suppressed(invocation: Invocation, email: str, yes: bool) -> None:
             message = f"{found.email} is suppressed as {found.reason}: they said no"
             raise Refused("needs_yes", message, "with their consent: `drip suppress remove EMAIL --yes`")
         unsuppress(store, address, invocation.now())
+    if as_json:
+        write_json({"removed": _object(found)})
+        return
     line(clean(f"{found.email} may be mailed again; it was suppressed as {found.reason}"))
 
 

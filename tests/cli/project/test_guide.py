@@ -19,7 +19,7 @@ from drip.cli.main import drip
 from drip.cli.project import manual
 from drip.files.schema import sequence_schema
 from drip.files.schema_config import config_schema
-from tests.cli.test_help import _commands
+from tests.cli.conftest import commands
 
 FOLDER = Path(manual.__file__).parents[2] / "guide"
 TOPICS = [entry.topic for entry in manual.entries()]
@@ -154,7 +154,7 @@ def test_the_reference_has_every_key_the_reader_knows(topic: str, schema: Any) -
 
 def test_the_reference_has_every_command_and_its_help() -> None:
     said = guide("commands")[0]
-    for path in _commands():
+    for path in commands():
         assert f"### drip {' '.join(path)}\n" in said
     help_of_apply = CliRunner().invoke(drip, ["apply", "-h"], prog_name="drip").output
     section = said.partition("### drip apply\n")[2].partition("###")[0]

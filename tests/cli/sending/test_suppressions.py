@@ -26,7 +26,7 @@ def test_who_said_no_comes_back_only_with_yes(cli: Cli, reason: str, needs_yes: 
         assert "they said no" in result.stderr
         assert "--yes" in result.stderr
         assert len(cli.json("suppress", "list")) == 1
-        cli("suppress", "remove", "ada@example.com", "--yes")
+        assert cli.json("suppress", "remove", "ada@example.com", "--yes")["removed"]["reason"] == reason
     assert cli.json("suppress", "list") == []
     assert cli.json("log")[-1]["event"] == "suppression.removed"
 
