@@ -266,7 +266,9 @@ ROWS = [
         release=len(TABLE) * 10,
         table=len(TABLE),
         trial=connection_trial,
-        control=Control("classifies by the exception's class", by_class_only, within=len(TABLE), shows="421"),
+        control=Control(
+            "classifies by the exception's class", by_class_only, within=len(TABLE), shows="failed refused, not"
+        ),
     ),
     Row(
         number=7,

@@ -197,6 +197,6 @@ ROWS = [
         unit="messages",
         per_trial=MAILS,
         trial=bounce_trial,
-        control=Control("parses with policy.default", newer_policy, within=8, shows="Error"),
+        control=Control("parses with policy.default", newer_policy, within=8, shows="IndexError"),
     ),
 ]

@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import httpx
 
+from drip.api.models import SubscriberIn
 from drip.api.routes import subscribers
 from tests.api.site import SEQUENCES, Site, open_site
 from tests.api.test_connection import dial, everything
@@ -149,12 +150,15 @@ def _raw(site: Site, random: Random, figures: Figures) -> None:
 
 @contextmanager
 def a_handler_that_trusts() -> Iterator[None]:
-    """What comes is taken to be what it should be."""
+    """Variables are taken to be text, as those of a well-meaning client are."""
+    real = subscribers._wanted
 
-    def trusting(*args: object, **given: object) -> object:
-        raise KeyError("email")
+    def trusting(body: SubscriberIn) -> Any:
+        for value in (body.variables or {}).values():
+            value.encode()
+        return real(body)
 
-    with patch.object(subscribers, "subscribe_many", trusting):
+    with patch.object(subscribers, "_wanted", trusting):
         yield
 
 
