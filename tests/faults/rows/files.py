@@ -16,8 +16,10 @@ from drip.cli.files import problems
 from drip.cli.main import drip
 from drip.errors import Severity
 from drip.files.sequences import ProjectFiles
+from drip.project import open_project
 from tests.cli.conftest import CONFIG
 from tests.faults.registry import Case, Control, Figures, Row
+from tests.faults.trial import look_over
 from tests.files.projects import load, write
 from tests.files.test_reader_properties import LARGE, MEGABYTE, PIECES, edited
 from tests.files.test_sequences import FILES
@@ -52,6 +54,8 @@ def trial(case: Case) -> Figures:
             figures.breach(_state(case.folder) != before, f"{what}: the old state is gone")
         (case.folder / name).unlink()
         write(case.folder, {name: FILES[name]})
+    with open_project(case.folder).opened() as store:
+        look_over(store.database, figures)
     figures.breaches += _large(case, random)
     return figures
 
@@ -110,8 +114,6 @@ def _apply(folder: Path) -> tuple[int, str]:
 
 
 def _state(folder: Path) -> list[object]:
-    from drip.project import open_project
-
     with open_project(folder).opened() as store:
         tables = ("sequence", "step", "revision", "template", "event")
         return [row for table in tables for row in store.database.rows(f"SELECT * FROM {table} ORDER BY 1")]

@@ -18,6 +18,7 @@ from drip.core.tokens import Purpose, make_token, read_token
 from drip.engine.keys import authenticate, create_key
 from drip.inbound import mail
 from tests.faults.registry import Case, Control, Figures, Row, too_many
+from tests.faults.trial import look_over
 from tests.inbound.post import open_post
 from tests.inbound.test_hostile import BOMBS, READER, mutated
 from tests.lab import START, open_lab
@@ -165,6 +166,7 @@ def bounce_trial(case: Case) -> Figures:
             figures.breach(isinstance(again, NoReport | Report), f"taken for {again}")
         figures.breach(post.status() != before or len(post.suppressed) != 1, "a repetition changed something")
         figures.breach(post.lab.events() != events, "a repetition was told")
+        look_over(post.lab.store.database, figures)
     return figures
 
 

@@ -20,6 +20,7 @@ from drip.api.routes import subscribers
 from tests.api.site import SEQUENCES, Site, open_site
 from tests.api.test_connection import dial, everything
 from tests.faults.registry import Case, Control, Figures, Row
+from tests.faults.trial import look_over
 
 REQUESTS = 200
 """In a trial, through a client and raw."""
@@ -57,6 +58,7 @@ def trial(case: Case) -> Figures:
             if number % 20 == 0:
                 other = site.client.get("/healthz")
                 figures.breach(other.status_code != 200, f"others are not served: {other.status_code}")
+        look_over(site.lab.store.database, figures)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     figures.breach(grown > LARGEST_GROWTH, f"grew by {grown // 1024} MB")
     return figures

@@ -22,6 +22,7 @@ from drip.render.message import Message
 from drip.render.mime import write_message
 from tests.faults.generated import falsified
 from tests.faults.registry import Case, Control, Figures, Row
+from tests.faults.trial import look_over
 from tests.lab import a_sequence, a_step, open_lab
 from tests.render.examples import ANA, BARE, NOW, STEP, compiled, recipient
 from tests.render.test_dkim import DOMAIN, KEYS, SELECTOR, verified
@@ -167,6 +168,7 @@ def compliance_trial(case: Case) -> Figures:
             figures.breach(not verified(signed, _KEY), "the signature is not valid")
             figures.breaches += covered(signed)
         figures.breach(len(lab.transport.sent) < MESSAGES, f"only {len(lab.transport.sent)} messages were sent")
+        look_over(lab.store.database, figures)
     return figures
 
 
