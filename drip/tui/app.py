@@ -18,7 +18,6 @@ from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.theme import Theme
 
 from drip.core.plain import clean
 from drip.project import Project
@@ -28,42 +27,13 @@ from drip.tui.messages import PersonWanted, SequenceWanted
 from drip.tui.queries import Desk
 from drip.tui.screens.home import HomeScreen
 from drip.tui.screens.place import Place
+from drip.tui.themes import DARK, DARK_SIGNS, LIGHT, LIGHT_SIGNS
 
 if TYPE_CHECKING:
     from textual.command import Provider
 
     from drip.engine.apply import Origin
 
-DARK = Theme(
-    name="drip-dark",
-    primary="#5fafd7",
-    secondary="#87afaf",
-    accent="#ffaf5f",
-    success="#87d787",
-    warning="#ffd75f",
-    error="#ff8787",
-    foreground="#d7dde4",
-    background="#12161b",
-    surface="#171c22",
-    panel="#212932",
-    dark=True,
-    variables={"block-cursor-text-style": "none", "footer-key-foreground": "#ffaf5f"},
-)
-LIGHT = Theme(
-    name="drip-light",
-    primary="#005f87",
-    secondary="#4e6e6e",
-    accent="#af5f00",
-    success="#006b2b",
-    warning="#8a6100",
-    error="#b00020",
-    foreground="#1c2126",
-    background="#f7f7f4",
-    surface="#ffffff",
-    panel="#e4e7e8",
-    dark=False,
-    variables={"block-cursor-text-style": "none", "footer-key-foreground": "#af5f00"},
-)
 LATER = (
     "screens.attention",
     "screens.files",
@@ -147,6 +117,7 @@ class Dashboard(Host):
         self.engine_room = EngineRoom(run, self._trouble) if run else None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
+        self.ansi_theme_dark, self.ansi_theme_light = DARK_SIGNS, LIGHT_SIGNS
         wanted = os.environ.get("TEXTUAL_THEME", DARK.name)
         self.theme = wanted if wanted in self.available_themes else DARK.name
 

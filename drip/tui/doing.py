@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from rich.text import Text
+from rich.console import RenderableType
 from textual.app import App
 
 from drip.core.address import parse_email
@@ -59,7 +59,7 @@ class Doing:
         self.origin = origin
 
     def confirmed(
-        self, place: Asker, question: str, effect: str | Text, verb: str, job: Callable[[Store], str]
+        self, place: Asker, question: str, effect: RenderableType, verb: str, job: Callable[[Store], str]
     ) -> None:
         """Do a job if the user agrees."""
         if self._desk.situation is Situation.READ_ONLY:

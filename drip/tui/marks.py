@@ -36,7 +36,8 @@ MARKS: dict[str, tuple[str, str]] = {
 """State or event -> glyph and colour."""
 SIGNS = {"+": "green", "~": "yellow", "-": "red", "?": "cyan"}
 """The colours of a plan's signs."""
-_BARS = "▁▂▃▄▅▆▇█"
+_BARS = "▁▂▃▄▅▆▇"
+"""None of them is as high as the line: rows under each other stay apart."""
 LONGEST = 10_000
 """Characters of one text that are shown at most."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -22,7 +23,7 @@ class Confirm(ModalScreen[bool]):
         Binding("left,right", "app.focus_next", "Other button", show=False),
     ]
 
-    def __init__(self, question: str, effect: str | Text, verb: str) -> None:
+    def __init__(self, question: str, effect: RenderableType, verb: str) -> None:
         super().__init__()
         self._question, self._effect, self._verb = question, effect, verb
 
@@ -30,7 +31,7 @@ class Confirm(ModalScreen[bool]):
         """The question, the effect, two buttons."""
         with Vertical(classes="dialog"):
             yield Static(Text(self._question, "bold"), classes="question")
-            effect = self._effect if isinstance(self._effect, Text) else Text(self._effect)
+            effect = Text(self._effect) if isinstance(self._effect, str) else self._effect
             with VerticalScroll(classes="effect", can_focus=False):
                 yield Static(effect)
             with Horizontal(classes="buttons"):

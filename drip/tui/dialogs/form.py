@@ -45,7 +45,7 @@ class Form(ModalScreen[T | None], Generic[T]):
         """The fields, and two buttons."""
         with Vertical(classes="dialog"):
             yield Static(Text(self._question, "bold"), classes="question")
-            yield Static(Text(self._words, "dim"))
+            yield Static(Text(self._words, "dim"), classes="words")
             for field in self._fields:
                 yield Label(Text(field.label))
                 yield Input(field.value, field.placeholder, id=field.key, compact=True, classes="field")

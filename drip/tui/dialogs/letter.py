@@ -29,8 +29,9 @@ class Letter(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The message."""
-        with Vertical(classes="dialog -letter"):
-            yield Static(Text(f"{self._title}   ", "bold").append("v other views · esc close", "dim"))
+        with Vertical(classes="dialog -letter") as box:
+            box.border_subtitle = "v other views · esc close"
+            yield Static(Text(self._title, "bold"))
             yield Preview()
 
     def on_mount(self) -> None:

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
 from drip.engine.records import Delivery, WebhookDelivery
-from drip.errors import Problem
+from drip.errors import DripError, Problem
 from drip.tui.messages import PersonWanted
 from drip.tui.on_disk import Stamp, stamp_of
 from drip.tui.queries import Situation, Troubles
@@ -55,6 +55,8 @@ class AttentionScreen(Place):
     def __init__(self) -> None:
         super().__init__()
         self._stamp: Stamp | None = None
+        self._known = False
+        """Whether the database has answered: before, problems in files would be the first of a list they end."""
 
     def content(self) -> Iterable[Widget]:
         """The list, and one of it in full."""
@@ -77,6 +79,15 @@ class AttentionScreen(Place):
 
     def _take_troubles(self, troubles: Troubles) -> None:
         self.troubles = troubles
+        if not self._known:
+            self._known = True
+            self._show()
+
+    def refused(self, error: DripError, about: str) -> None:
+        """Problems in files are shown all the same."""
+        self._known = True
+        self._show()
+        super().refused(error, about)
 
     def _take_stamp(self, stamp: Stamp) -> None:
         if stamp != self._stamp:
@@ -92,6 +103,8 @@ class AttentionScreen(Place):
         self._show()
 
     def _show(self) -> None:
+        if not self._known and self.desk.situation is not Situation.MISSING:
+            return
         self.items = items_of(self.troubles, self.problems)
         self.empty = None if self.items else FINE
         self.call_after_refresh(self._show_detail)

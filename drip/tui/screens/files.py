@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.console import Group
 from rich.text import Text
 from textual import on
 from textual.app import SuspendNotSupported
@@ -27,7 +28,7 @@ from drip.tui.on_disk import Disk, Stamp, apply_files, read_files, sketch, stamp
 from drip.tui.queries import Situation
 from drip.tui.screens.place import Place
 from drip.tui.widgets.empty import Empty
-from drip.tui.widgets.files import FileTable, PlanView, plan_text
+from drip.tui.widgets.files import FileTable, PlanView, plan_view
 from drip.tui.widgets.line import Line
 
 if TYPE_CHECKING:
@@ -134,6 +135,10 @@ class FilesScreen(Place):
         self.query_one("#summary", Line).say(words)
         self.refresh_bindings()
 
+    def watch_empty(self) -> None:
+        """Where there are no files, only the words are shown."""
+        self.query("#files-and-plan").set(display=self.empty is None)
+
     def watch_disk(self) -> None:
         """The keys depend on it."""
         self.refresh_bindings()
@@ -175,9 +180,10 @@ class FilesScreen(Place):
         disk = self.disk
         if disk is None or disk.plan is None:
             return
-        effect = plan_text(disk.plan)
+        effect = plan_view(disk.plan)
         if gone := emptied(disk.plan, disk.incoming):
-            effect = Text.assemble(("! ", "red"), f"{', '.join(gone)} would have no steps left.\n\n", effect)
+            warning = Text.assemble(("! ", "red"), f"{', '.join(gone)} would have no steps left.\n")
+            effect = Group(warning, effect)
         people = count(disk.plan.affected, "person is", "people are")
         origin = self.host.doing.origin
 

@@ -20,6 +20,9 @@ _MOVING = (("↑ ↓ j k", "up and down"), ("g G", "first and last"), ("tab", "t
 _SHOWN = ("active", "draft", "archived", "paused", "completed", "cancelled", "failed", "sending", "sent", "unknown",
           "deferred", "skipped")  # fmt: skip
 
+PER_LINE = 4
+"""Signs."""
+
 
 class HelpScreen(ModalScreen[None]):
     """The keys of one place."""
@@ -41,7 +44,12 @@ class HelpScreen(ModalScreen[None]):
             with VerticalScroll(can_focus=False):
                 yield Static(Text(self._place.HELP))
                 yield Static(self._keys())
-                yield Static(Text("\nsigns   ", "bold").append(Text("   ").join(mark(state) for state in _SHOWN)))
+                yield Static(
+                    Text.assemble(
+                        ("\nsigns   ", "bold"),
+                        _signs(),
+                    )
+                )
 
     def action_close(self) -> None:
         """Back."""
@@ -62,3 +70,8 @@ class HelpScreen(ModalScreen[None]):
         for keys_words, what in _MOVING:
             table.add_row(Text(keys_words, "bold"), Text("Move"), Text(what, "dim"))
         return table
+
+
+def _signs() -> Text:
+    rows = [_SHOWN[start : start + PER_LINE] for start in range(0, len(_SHOWN), PER_LINE)]
+    return Text("\n        ").join(Text("   ").join(mark(state) for state in row) for row in rows)

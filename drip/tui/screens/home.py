@@ -123,12 +123,15 @@ class HomeScreen(Place):
         """Keys for a sequence need one; there is nowhere to go back to."""
         if action == "back":
             return False
+        if action == "log":
+            return self.empty is None
         return bool(self.rows) if action in ("open", "subscribe", "status") else True
 
     def watch_empty(self) -> None:
         """Where there is nothing, only the words are shown."""
         for widget in (Figures, SequenceTable, "#below"):
             self.query(widget).set(display=self.empty is None or (self.empty == NOTHING and widget is Figures))
+        self.refresh_bindings()
 
     def watch_rows(self, before: tuple[SequenceRow, ...], now: tuple[SequenceRow, ...]) -> None:
         """The keys depend on whether there are any."""

@@ -13,7 +13,8 @@ from drip.tui.marks import number, squeeze
 from drip.tui.queries import Traffic
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
-HEIGHT = 6
+LEAST, MOST = 6, 14
+"""Rows of one chart."""
 
 
 class Charts(Static):
@@ -39,10 +40,11 @@ class Charts(Static):
         coming = squeeze(_sum(list(self.traffic.coming.values()), 56), 28)
         begun = (self.now - timedelta(hours=24)).astimezone(self._zone)
         text = Text.assemble(("sent in the last 24 hours: ", "bold"), number(sum(sent)), "\n")
-        text.append(_chart(sent, 2, "green"))
+        height = min(max((self.size.height - 6) // 2, LEAST), MOST)
+        text.append(_chart(sent, height, "green"))
         text.append(f"{begun:%H:%M}".ljust(45) + "now\n\n", "dim")
         text.append(Text.assemble(("due in the next 7 days: ", "bold"), number(sum(coming)), "\n"))
-        text.append(_chart(coming, 2, "cyan"))
+        text.append(_chart(coming, height, "cyan"))
         days = [(self.now + timedelta(days=day)).astimezone(self._zone) for day in range(7)]
         return text.append("".join(f"{day:%a}".ljust(8) for day in days), "dim")
 
@@ -51,12 +53,12 @@ def _sum(rows: Sequence[Sequence[int]], slots: int) -> list[int]:
     return [sum(row[slot] for row in rows) for slot in range(slots)]
 
 
-def _chart(values: Sequence[int], width: int, colour: str) -> Text:
+def _chart(values: Sequence[int], height: int, colour: str) -> Text:
     top = max([*values, 1])
     text = Text()
-    for line in range(HEIGHT - 1, -1, -1):
+    for line in range(height - 1, -1, -1):
         for value in values:
-            eighths = min(max(-(-value * HEIGHT * 8 // top) - line * 8, 0), 8)
-            text.append(_EIGHTHS[eighths] * (width - 1) + " ", colour)
+            eighths = min(max(-(-value * height * 8 // top) - line * 8, 0), 8)
+            text.append(_EIGHTHS[eighths] + " ", colour)
         text.append("\n")
     return text

@@ -13,6 +13,9 @@ from drip.tui.marks import due, number
 from drip.tui.queries import Glance
 from drip.tui.widgets.line import Line
 
+BESIDE = "\0"
+"""Between a figure and a word that stands beside it."""
+
 
 class Figures(Grid):
     """Due, sending, sent, failed, unknown, deferred, webhooks, worker."""
@@ -29,7 +32,8 @@ class Figures(Grid):
         if self.glance is None or not self.is_mounted:
             return
         for widget, (figure, word, colour) in zip(self.query(Line), _figures(self.glance), strict=True):
-            widget.say(Text.assemble((figure, f"bold {colour}".strip()), "\n", (word, "dim")))
+            head, _, beside = figure.partition(BESIDE)
+            widget.say(Text.assemble((head, f"bold {colour}".strip()), (beside, "dim"), "\n", (word, "dim")))
 
     def on_mount(self) -> None:
         """Show what is known."""
@@ -44,8 +48,8 @@ def _figures(glance: Glance) -> Iterator[tuple[str, str, str]]:
     yield _deferred(glance)
     yield _flag("!", state.failed), "failed", "red" if state.failed else ""
     yield _flag("?", state.unknown), "unknown", "magenta" if state.unknown else ""
-    dead = f", {backlog.dead} dead" if backlog.dead else ""
-    yield number(backlog.waiting), f"webhooks wait{dead}", "red" if backlog.dead else ""
+    dead = f", ! {number(backlog.dead)} dead" if backlog.dead else ""
+    yield f"{number(backlog.waiting)} wait{dead}", "webhooks", "red" if dead else ""
     yield due(glance.state.next_due_at, glance.at) or "nobody waits", "next due", ""
 
 
@@ -64,5 +68,5 @@ def _deferred(glance: Glance) -> tuple[str, str, str]:
     reasons = sorted(glance.state.deferred.items(), key=lambda item: -item[1])
     if not reasons:
         return "0", "deferred", ""
-    words = ", ".join(f"{count} {reason}" for reason, count in reasons[:2]) + ("…" if reasons[2:] else "")
-    return f"~ {number(sum(glance.state.deferred.values()))} deferred", words, "yellow"
+    words = ", ".join(f"{number(count)} {reason}" for reason, count in reasons)
+    return f"~ {number(sum(glance.state.deferred.values()))}{BESIDE} deferred", words, "yellow"

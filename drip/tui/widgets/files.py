@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
 from rich.text import Text
 from textual.reactive import var
 from textual.widgets import Static
 
 from drip.engine.plan import ChangeKind, Plan, SequencePlan
-from drip.engine.plan_words import plan_lines
+from drip.engine.plan_words import PlanLine, plan_lines
 from drip.errors import Problem, Severity
 from drip.tui.marks import SIGNS, mark, safe
 from drip.tui.on_disk import Disk
@@ -55,7 +57,7 @@ class FileTable(Table):
                 "file gone" if planned.kind is ChangeKind.MISSING else "drift", "default"
             )
         else:
-            state = mark("sent", "applied") if self.disk.plan else mark("waiting", "")
+            state = mark("sent", "applied") if self.disk.plan else mark("waiting", "no plan")
         if wrong and not any(one.severity is Severity.ERROR for one in wrong):
             state.append(" ▲", "yellow")
         return [state, safe(slug, 30), safe(path or "", 40)]
@@ -70,23 +72,25 @@ class PlanView(Static):
         """Draw."""
         if self.disk is None:
             return
-        text = Text("\n").join(_problem_lines(self.disk.files.problems))
-        if self.disk.files.problems:
-            text.append("\n\n")
-        if self.disk.plan is not None:
-            text.append(plan_text(self.disk.plan))
-        else:
-            text.append(self.disk.why, "dim")
-        self.update(text)
+        parts: list[RenderableType] = list(_problem_lines(self.disk.files.problems))
+        if parts:
+            parts.append("")
+        parts.append(Text(self.disk.why, "dim") if self.disk.plan is None else plan_view(self.disk.plan))
+        self.update(Group(*parts))
 
 
-def plan_text(plan: Plan) -> Text:
-    """A plan as `drip plan` shows it."""
-    lines = []
-    for line in plan_lines(plan):
-        sign = Text(f"{line.sign} ", SIGNS[line.sign]) if line.sign else Text()
-        lines.append(Text.assemble(" " * min(line.indent, 6), sign, line.text))
-    return Text("\n").join(lines)
+def plan_view(plan: Plan) -> Group:
+    """A plan as `drip plan` shows it; what is too long for a line goes on under its beginning."""
+    return Group(*(_plan_line(line) for line in plan_lines(plan)))
+
+
+def _plan_line(line: PlanLine) -> Grid:
+    grid = Grid.grid()
+    grid.add_column(width=min(line.indent, 6) + (2 if line.sign else 0))
+    grid.add_column(ratio=1, overflow="fold")
+    sign = Text(" " * min(line.indent, 6)).append(line.sign, SIGNS[line.sign]) if line.sign else Text()
+    grid.add_row(sign, line.text)
+    return grid
 
 
 def _planned(kind: ChangeKind) -> Text:

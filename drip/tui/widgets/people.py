@@ -52,7 +52,8 @@ class PeopleTable(Table):
         everything = ["status", "email", "name", "next", "due", "last sent"]
         rows = [(str(face.id), dict(zip(everything, cells, strict=True))) for face, cells in self._all_cells()]
         names = self._that_fit(everything, [cells for _, cells in rows])
-        self.show_rows(names, [(key, [cells[name] for name in names]) for key, cells in rows])
+        shown = [(key, [cells[name] for name in names]) for key, cells in rows]
+        self.show_rows(names, self.fitted(names, shown, {"next": 8, "email": 16, "status": 8}))
 
     def _that_fit(self, names: list[str], rows: list[dict[str, Text]]) -> list[str]:
         """The columns there is room for; who it is, what is next and when are always shown."""

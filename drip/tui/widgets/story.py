@@ -76,7 +76,9 @@ class ToCome(_Told):
         """A line per step."""
         if not story.coming:
             return _only("nothing is to come")
-        table, now = _columns(), self._clock()
+        table, now = Grid.grid(padding=(0, 2)), self._clock()
+        table.add_column(no_wrap=True, min_width=20)
+        table.add_column(ratio=1, overflow="fold")
         for one in story.coming:
             table.add_row(*_step(one, story, now))
         return table
@@ -134,13 +136,17 @@ def _known(entry: LogEntry, story: Story) -> Mapping[str, object]:
     return {"revision": delivery.revision, "answer": delivery.answer}
 
 
-def _step(one: Coming, story: Story, now: datetime) -> tuple[Text, Text, Text]:
-    when = f"if {one.step.when}" if one.step.when else ""
+def _step(one: Coming, story: Story, now: datetime) -> tuple[Text, Text]:
+    """When; and which, how far away it is, and on what condition."""
+    words = Text(one.step.key, "bold")
     if one.at is None:
-        held = "paused" if story.subscription.paused_at else "waits"
-        return mark("paused", held), Text(one.step.key, "bold"), safe(when, VALUE)
-    words = Text(moment(one.at, story.local), no_wrap=True)
-    return words, Text(one.step.key, "bold"), Text(distance(one.at, now), "dim").append(f"  {when}" if when else "")
+        when = mark("paused", "paused" if story.subscription.paused_at else "waits")
+    else:
+        when = Text(moment(one.at, story.local), no_wrap=True)
+        words.append(f"  {distance(one.at, now)}", "dim not bold")
+    if one.step.when:
+        words.append(f"  if {safe(one.step.when, VALUE).plain}", "dim not bold")
+    return when, words
 
 
 def _only(words: str) -> Grid:

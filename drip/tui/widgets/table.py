@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -36,6 +37,8 @@ class Table(DataTable[Text]):
         )
         self._names: list[str] = []
         self._widths: list[int] = []
+        self._room = 0
+        """Cells that there were for them."""
         self._shown: list[Row] = []
         self._drawn: LRUCache[tuple[object, ...], Strip] = LRUCache(DRAWN)
         self._style: Style | None = None
@@ -47,6 +50,12 @@ class Table(DataTable[Text]):
         if not 0 <= self.cursor_row < len(self._shown):
             return None
         return self._shown[self.cursor_row][0]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter is a key only where something is under the cursor that the place can open."""
+        if action == "select_cursor":
+            return bool(self._shown) and self.screen.check_action("open", ()) is not False
+        return super().check_action(action, parameters)
 
     @property
     def rich_style(self) -> Style:
@@ -73,9 +82,10 @@ class Table(DataTable[Text]):
 
     def show_rows(self, names: Sequence[str], rows: Iterable[Row]) -> None:
         """Show these rows under these names. Where they go on as those before, only what differs is drawn."""
-        rows, names = list(rows), list(names)
-        if names != self._names:
-            self._names, self._widths = names, [Text(name).cell_len for name in names]
+        rows, names, room = list(rows), list(names), self.scrollable_content_region.width
+        anything = bool(self._shown)
+        if (names, room) != (self._names, self._room):
+            self._names, self._widths, self._room = names, [Text(name).cell_len for name in names], room
             self._rebuild(rows)
         elif any(old[0] != new[0] for old, new in zip(self._shown, rows, strict=False)) or len(rows) < len(self._shown):
             self._replace(rows)
@@ -83,6 +93,23 @@ class Table(DataTable[Text]):
             self._rebuild(rows)
         else:
             self._amend(rows)
+        if bool(rows) != anything:
+            self.refresh_bindings()
+
+    def fitted(self, names: Sequence[str], rows: Sequence[Row], least: Mapping[str, int]) -> list[Row]:
+        """The rows, with cells cut where there is no room for all.
+
+        Args:
+            least: which columns may be cut, in this order, and how many cells stay of each.
+        """
+        widths = _widths([cell_len(name) for name in names], rows)
+        over = sum(widths) + 2 * self.cell_padding * len(names) - self.scrollable_content_region.width
+        for name, fewest in least.items():
+            at = names.index(name)
+            width = max(widths[at] - max(over, 0), min(fewest, widths[at]))
+            over -= widths[at] - width
+            widths[at] = width
+        return [(key, [_cut(cell, width) for cell, width in zip(cells, widths, strict=True)]) for key, cells in rows]
 
     def _amend(self, rows: list[Row]) -> None:
         for (key, old), (_, new) in zip(self._shown, rows, strict=False):
@@ -120,7 +147,21 @@ class Table(DataTable[Text]):
 
     def _grow(self, rows: list[Row]) -> bool:
         """Widen the columns to what is in them; whether any was too narrow."""
-        widths = [max([width, *(cells[at].cell_len for _, cells in rows)]) for at, width in enumerate(self._widths)]
+        widths = _widths(self._widths, rows)
+        if sum(widths) + 2 * self.cell_padding * len(widths) > self._room:
+            widths = _widths([cell_len(name) for name in self._names], rows)
         grown = widths != self._widths
         self._widths = widths
         return grown
+
+
+def _widths(least: Sequence[int], rows: Sequence[Row]) -> list[int]:
+    return [max([width, *(cells[at].cell_len for _, cells in rows)]) for at, width in enumerate(least)]
+
+
+def _cut(cell: Text, width: int) -> Text:
+    if cell.cell_len <= width:
+        return cell
+    short = cell.copy()
+    short.truncate(width, overflow="ellipsis")
+    return short

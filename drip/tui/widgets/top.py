@@ -17,6 +17,9 @@ from drip.tui.widgets.line import Line
 
 PLACES = (("home", "1", "Home"), ("attention", "2", "Attention"), ("files", "3", "Files"))
 
+WIDE = 100
+"""Cells from which on the project and the zone are named too."""
+
 
 class PlaceTab(Line):
     """A place to go to with the mouse; the key is beside it."""
@@ -72,17 +75,19 @@ class TopLine(Horizontal):
         if self.glance.state.last_run_at is None:
             return ", never run"
         seen = distance(self.glance.state.last_run_at, self.glance.at)
+        if self.size.width < WIDE and len(units := seen.split()) == 3:
+            seen = f"{units[0]} ago"
         return ", ran just now" if seen == "now" else f", ran {seen}"
 
     def _words(self) -> Text:
         name = safe(self._project, 30)
         if self.glance is None:
-            return name
+            return name.append(" ")
         at = self.glance.at.astimezone(self._zone)
         working = self.glance.at_work
         who = (
             Text.assemble(("● ", "green"), f"{working} at work") if working else Text(f"○ nobody at work{self._last()}")
         )
-        if self.size.width < 100:
+        if self.size.width < WIDE:
             return Text.assemble(who, f"  {at:%H:%M} ")
         return Text.assemble(who, "   ", name, f"   {at:%a %H:%M} {self._zone.key} ")

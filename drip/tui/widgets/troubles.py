@@ -74,7 +74,8 @@ class TroubleTable(Table):
             return
         wide = self.size.width >= 140
         names = ["state", "cure", "what", "where", *(["when"] if wide else []), "why"]
-        self.show_rows(names, [(item.key, self._cells(item, wide)) for item in self.items])
+        rows = [(item.key, self._cells(item, wide)) for item in self.items]
+        self.show_rows(names, self.fitted(names, rows, {"why": 12, "where": 10, "what": 16}))
 
     @property
     def item(self) -> Item | None:
@@ -89,7 +90,7 @@ class TroubleTable(Table):
         what_room, where_room = (22, 14) if narrow else (34, 24)
         cells = [state, Text(item.short_cure if narrow else item.cure, "bold"), safe(what, what_room)]
         cells += [safe(where, where_room), *([Text(when, "dim")] if wide else [])]
-        return [*cells, safe(why, max(self.size.width - sum(cell.cell_len + 2 for cell in cells) - 4, 12))]
+        return [*cells, safe(why, self.size.width)]
 
 
 def _state(item: Item) -> str:
