@@ -138,6 +138,12 @@ class Lab:
     def subscribe(self, email: str, slug: str = "welcome", **fields: Any) -> Answered:
         return subscribe(self.store, self.settings, slug, Request(email, **fields), self.now)
 
+    def crowd(self, count: int, slug: str = "welcome") -> None:
+        """So many people, `p0@example.com` and on, in one transaction."""
+        with self.store.transaction():
+            for number in range(count):
+                self.subscribe(f"p{number}@example.com", slug)
+
     def tick(self, limit: int | None = None) -> Report:
         """One `run --once`."""
         with self.worker() as worker:

@@ -7,8 +7,7 @@ from tests.lab import Lab, a_sequence, a_step
 
 def crowd(lab: Lab, count: int) -> None:
     lab.apply(a_sequence(a_step("one")))
-    for number in range(count):
-        lab.subscribe(f"p{number}@example.com")
+    lab.crowd(count)
 
 
 def owned(lab: Lab) -> int:

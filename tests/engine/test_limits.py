@@ -22,8 +22,9 @@ SECOND = timedelta(seconds=1)
 
 
 def crowd(lab: Lab, count: int, domain: str = "example.com") -> None:
-    for number in range(count):
-        lab.subscribe(f"p{number}@{domain}")
+    with lab.store.transaction():
+        for number in range(count):
+            lab.subscribe(f"p{number}@{domain}")
 
 
 def test_per_day_lets_exactly_so_many_go_and_the_rest_the_next_day(tmp_path: Path) -> None:

@@ -52,8 +52,7 @@ def test_a_pass_goes_on_until_nothing_is_due(lab: Lab) -> None:
 
 def test_many_people_get_one_each(lab: Lab) -> None:
     lab.apply(a_sequence(a_step("one")))
-    for number in range(450):
-        lab.subscribe(f"p{number}@example.com")
+    lab.crowd(450)
     report = lab.tick()
     recipients = [envelope.recipient for envelope, _ in lab.transport.sent]
     assert sorted(recipients) == sorted({f"p{number}@example.com" for number in range(450)})
@@ -293,9 +292,8 @@ def test_a_message_that_kills_three_connections_while_others_pass_is_set_aside(l
 
 def test_nobody_is_suppressed_when_the_server_refuses_nearly_everybody(lab: Lab) -> None:
     lab.apply(a_sequence(a_step("one")), a_sequence(a_step("far", "9d"), id="other"))
-    for number in range(40):
-        lab.subscribe(f"p{number}@example.com")
-        lab.subscribe(f"p{number}@example.com", "other")
+    for slug in ("welcome", "other"):
+        lab.crowd(40, slug)
     lab.transport.script = say(OutcomeKind.NO_MAILBOX, 550, "5.1.1 unknown user")
     report = lab.tick()
     assert report.trouble is not None
@@ -365,8 +363,7 @@ def test_a_worker_that_slept_through_its_lease_can_not_mark(lab: Lab) -> None:
 
 def test_one_sequence_with_a_crowd_does_not_starve_another(lab: Lab) -> None:
     lab.apply(a_sequence(a_step("one")), a_sequence(a_step("one"), id="small"))
-    for number in range(300):
-        lab.subscribe(f"p{number}@example.com")
+    lab.crowd(300)
     lab.move("1h")
     lab.subscribe("late@example.com", "small")
     lab.tick(limit=10)

@@ -233,8 +233,7 @@ def test_both_secrets_of_drip_yaml_sign(tmp_path: Path, receiver: Receiver) -> N
 def test_couriers_on_one_file_never_post_the_same(tmp_path: Path, receiver: Receiver) -> None:
     receiver.script = lambda received: Reply(wait=0.005)
     with a_lab(tmp_path, receiver.url) as lab:
-        for number in range(150):
-            lab.subscribe(f"p{number}@example.com")
+        lab.crowd(150)
         stores = [Store(database_at(tmp_path / "drip.db"), lab.settings) for _ in range(4)]
         couriers = [courier(lab, store=store) for store in stores]
         for one in couriers:
@@ -371,8 +370,7 @@ def test_mail_is_not_delayed_by_a_dead_endpoint(tmp_path: Path) -> None:
     def seconds(folder: Path, *urls: str) -> float:
         folder.mkdir()
         with a_lab(folder, *urls) as lab:
-            for number in range(300):
-                lab.subscribe(f"p{number}@example.com")
+            lab.crowd(300)
             with courier(lab):
                 started = time.monotonic()
                 assert lab.tick().counts["sent"] == 300

@@ -129,8 +129,7 @@ def test_workers_at_work_have_a_lease_that_holds(lab: Lab, board: Board) -> None
 def test_its_questions_look_through_no_growing_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_lab(tmp_path) as lab:
         lab.apply(*(a_sequence(a_step("one"), a_step("two", "1d"), id=slug) for slug in ("other", "welcome")))
-        for number in range(300):
-            lab.subscribe(f"p{number}@example.com")
+        lab.crowd(300)
         lab.tick(limit=100)
         lab.store.database.run("ANALYZE")
         welcome, board, recorder = row_id(lab, "welcome"), Board(lab.store.database), Recorder(lab)

@@ -50,9 +50,8 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 def test_eight_processes_claim_everybody_once(tmp_path: Path) -> None:
     with open_lab(tmp_path) as lab:
         lab.apply(*(a_sequence(a_step("one"), id=f"s{number}") for number in range(3)))
-        for number in range(200):
-            for slug in ("s0", "s1", "s2"):
-                lab.subscribe(f"p{number}@example.com", slug)
+        for slug in ("s0", "s1", "s2"):
+            lab.crowd(200, slug)
     running = [
         subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(CLAIM), str(tmp_path), str(number)],

@@ -67,8 +67,7 @@ def crowd(tmp_path: Path) -> Iterator[Lab]:
     with open_lab(tmp_path, limits=limits) as lab:
         for slug in ("welcome", "other"):
             lab.apply(*(a_sequence(a_step("one"), a_step("two", "1d"), id=name) for name in ("other", "welcome")))
-            for number in range(300):
-                lab.subscribe(f"p{number}@example.com", slug)
+            lab.crowd(300, slug)
         lab.tick(limit=100)
         grow(lab)
         yield lab

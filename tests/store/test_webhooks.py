@@ -192,9 +192,7 @@ def test_a_row_names_its_own_event_also_between_others(lab: Lab) -> None:
 
 def test_many_people_at_once(lab: Lab) -> None:
     lab.apply(a_sequence(a_step("one")))
-    with lab.store.transaction():
-        for number in range(1200):
-            lab.subscribe(f"p{number}@example.com")
+    lab.crowd(1200)
     lab.store.events.append(Event(EventType.COMPLETED, lab.now, 1, number) for number in range(1, 1201))
     assert len(bodies(lab)) == 2400
     assert bodies(lab)[-1]["contact_email"] == "p1199@example.com"

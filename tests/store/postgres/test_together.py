@@ -42,8 +42,7 @@ def mark(url: str, worker: int, claim: Claim) -> bool:
 
 
 def test_eight_workers_claim_everybody_once_and_none_waits_for_another(lab: Lab, url: str) -> None:
-    for number in range(400):
-        lab.subscribe(f"p{number}@example.com")
+    lab.crowd(400)
     together = threading.Barrier(8)
 
     def work(number: int) -> list[int]:
