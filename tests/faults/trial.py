@@ -23,7 +23,7 @@ from drip.engine.subscribe import Request, subscribe_many
 from drip.engine.worker import Worker
 from drip.project import Project, open_project
 from drip.store.invariants import violations
-from tests.databases import drop, name_of, new_postgres
+from tests.databases import drop, name_of, new_postgres, server
 from tests.faults.processes import Child, a_server, fork
 from tests.faults.registry import Case, Figures
 from tests.smtp_server import Accepted, Authority, Certificate, Features, read_log
@@ -251,7 +251,11 @@ def prepared(due: int, sequence: str, database: str) -> tuple[Path, str]:
         requests = [Request(f"p{number}@example.com", f"Person {number}") for number in range(due)]
         for start in range(0, due, 1000):
             subscribe_many(store, project.settings, "trial", requests[start : start + 1000], now)
-    return folder, "" if url is None else name_of(url)
+    if url is None:
+        return folder, ""
+    # Connections that are kept for later use would keep others from copying it.
+    server().sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name_of(url)}'")
+    return folder, name_of(url)
 
 
 _databases: dict[Path, str] = {}
