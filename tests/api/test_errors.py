@@ -44,7 +44,7 @@ def check(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "path", ["/", "/v1", "/v1/", "/v1/nothing", "/v2/x", f"{SEQUENCES}/", "/u", "/u/", "//v1", "/%00"]
 )
-def test_unknown_routes(site: Site, path: str) -> None:
+def test_unknown_routes_get_the_envelope_too(site: Site, path: str) -> None:
     check(site.client.get(path), 404, "route_not_found")
 
 
@@ -93,7 +93,7 @@ def test_json_is_taken_whatever_its_header_says(site: Site) -> None:
     assert site.client.post(SEQUENCES, content=b'{"name": "x"}', headers=headers).status_code == 201
 
 
-def test_deep_variables(site: Site) -> None:
+def test_variables_that_are_nested_too_deeply_are_refused(site: Site) -> None:
     nested: Any = 1
     for _ in range(40):
         nested = [nested]
@@ -184,7 +184,7 @@ def test_a_database_that_is_away(site: Site, monkeypatch: pytest.MonkeyPatch) ->
 
 class TestKeys:
     @pytest.mark.parametrize("path", [SEQUENCES, "/v1/nothing", "/v1/suppressions", f"{SEQUENCES}/x/subscribers/batch"])
-    def test_missing(self, site: Site, path: str) -> None:
+    def test_a_request_without_a_key_is_asked_for_one(self, site: Site, path: str) -> None:
         site.client.headers.pop("Authorization")
         response = site.client.get(path)
         check(response, 401, "api_key_missing")

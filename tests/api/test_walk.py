@@ -150,7 +150,7 @@ def wait_for(look: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.slow
-def test_the_walk(project: Path, receiver: Receiver) -> None:
+def test_an_application_lives_with_it_from_key_to_webhook(project: Path, receiver: Receiver) -> None:
     hook = f"http://127.0.0.1:{receiver.server_port}/hook"
     made = json.loads(drip(project, "keys", "create", "app", "--webhook-url", hook, "--json"))
     key, secret = made["key"], made["webhook_secret"]

@@ -49,11 +49,11 @@ NOW = datetime(2026, 3, 27, 9, 30, tzinfo=UTC)
         (-timedelta(hours=1, minutes=5, seconds=6), "1h 5m ago"),
     ],
 )
-def test_distances(away: timedelta, words: str) -> None:
+def test_distances_in_time_are_said_in_their_largest_unit(away: timedelta, words: str) -> None:
     assert distance(NOW + away, NOW) == words
 
 
-def test_counts() -> None:
+def test_a_count_takes_the_plural_where_it_must() -> None:
     assert [count(number, "person", "people") for number in (0, 1, 2)] == ["0 people", "1 person", "2 people"]
 
 

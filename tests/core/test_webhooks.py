@@ -110,7 +110,7 @@ def test_a_body_is_json_whatever_text_is_in_it() -> None:
     assert json.loads(body)["variables"] == {"n": odd}
 
 
-def test_secrets() -> None:
+def test_secrets_are_made_and_masked() -> None:
     secret = new_secret(bytes(range(32)))
     assert check_secret(secret) == secret
     assert masked_secret(secret) == "whsec_••••" + secret.rstrip("=")[-4:]

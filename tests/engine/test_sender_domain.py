@@ -55,7 +55,7 @@ def test_a_domain_that_all_believe(dns: DnsServer) -> None:
     assert "Ed25519" in found["dkim"][1].message
 
 
-def test_nothing_published(dns: DnsServer) -> None:
+def test_a_domain_that_publishes_nothing_fails_with_each_record_to_publish(dns: DnsServer) -> None:
     found = examined(dns, Way(RELAY, None, DKIM), "new.example.org")
     assert levels(found) == {"mx": "failure", "spf": "failure", "dkim": "failure warning", "dmarc": "failure"}
     records = {name: checks[0].record for name, checks in found.items()}
@@ -89,7 +89,9 @@ def test_nothing_published(dns: DnsServer) -> None:
         ("v=spf1 exists:%{i}.x.net " + "a:mx.relay.net " * 9 + "~all", "ok", "10 of 10 lookups", None),
     ],
 )
-def test_spf(dns: DnsServer, record: str, level: str, said: str, wanted: str | None) -> None:
+def test_spf_is_judged_by_whether_it_lets_us_send(
+    dns: DnsServer, record: str, level: str, said: str, wanted: str | None
+) -> None:
     dns.add({("example.com", "TXT"): [txt(record)]})
     checks = examined(dns)["spf"]
     assert " ".join(check.level.value for check in checks) == level
@@ -156,7 +158,7 @@ def test_the_selector_of_a_mail_service(dns: DnsServer) -> None:
         (Way("email-smtp.eu-west-1.amazonaws.com", None, None), "p=none", "warning"),
     ],
 )
-def test_alignment(dns: DnsServer, way: Way, dmarc: str, level: str) -> None:
+def test_dmarc_is_held_against_how_our_mail_is_aligned(dns: DnsServer, way: Way, dmarc: str, level: str) -> None:
     dns.add({**SIGNED, ("_dmarc.example.com", "TXT"): [txt(f"v=DMARC1; {dmarc}")]})
     dns.add({("bounces.example.com", "TXT"): ['"v=spf1 a:mx.relay.net -all"']})
     assert levels(examined(dns, way))["alignment"] == level
@@ -179,7 +181,7 @@ def test_names_that_are_none(dns: DnsServer, domain: str) -> None:
     assert read_spf(Resolver(("127.0.0.1", dns.port)), domain).records == ()
 
 
-def test_nobody_answers(dns: DnsServer) -> None:
+def test_a_resolver_that_does_not_answer_is_said(dns: DnsServer) -> None:
     dns.silent = True
     with pytest.raises(NoResolver):
         Resolver(("127.0.0.1", dns.port), seconds=0.3).lookup("example.com", "TXT")

@@ -135,7 +135,7 @@ def test_a_file_with_every_key(tmp_path: Path) -> None:
     )
 
 
-def test_the_defaults(tmp_path: Path) -> None:
+def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     project = tmp_path / "my-mails"
     assert settings(project, FROM) == Settings(
         folder=project,
@@ -158,7 +158,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         ("postgres://drip@db:5433/drip", "postgresql://drip@db:5433/drip"),
     ],
 )
-def test_databases(tmp_path: Path, written: str, read: str) -> None:
+def test_a_database_is_named_by_its_url(tmp_path: Path, written: str, read: str) -> None:
     assert settings(tmp_path, f"{FROM}database: {written}").database == read.format(folder=tmp_path)
 
 

@@ -43,12 +43,12 @@ def check_document(raw: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_octets(raw: bytes) -> None:
+def test_any_octets_are_read_or_refused_in_words(raw: bytes) -> None:
     check_document(raw)
 
 
 @given(st.text(max_size=200))
-def test_any_text(text: str) -> None:
+def test_any_text_is_read_or_refused_in_words(text: str) -> None:
     check_document(text.encode("utf-8", "surrogatepass"))
 
 

@@ -163,7 +163,7 @@ def test_a_file_with_every_key(tmp_path: Path) -> None:
     assert definition_from_json(text, SequenceStatus.ACTIVE) == files.definitions[0]
 
 
-def test_its_tests(tmp_path: Path) -> None:
+def test_its_tests_are_read(tmp_path: Path) -> None:
     first, second = load(write(tmp_path, FILES)).tests["onboarding"]
     assert first == SequenceTest(
         name="a free user gets all",
@@ -217,7 +217,7 @@ def test_null_is_left_out_but_where_it_means_something(tmp_path: Path) -> None:
         ("sun-sat", {0, 1, 2, 3, 4, 5, 6}),
     ],
 )
-def test_days(tmp_path: Path, written: str, days: set[int]) -> None:
+def test_days_are_read_as_people_write_them(tmp_path: Path, written: str, days: set[int]) -> None:
     quoted = written if written.startswith("[") else f'"{written}"'
     (definition,) = load(write(tmp_path, {X: f"send_window: {{days: {quoted}}}\n" + BODY})).definitions
     assert definition.sequence.send_window == SendWindow(frozenset(days))
@@ -233,7 +233,7 @@ def test_days(tmp_path: Path, written: str, days: set[int]) -> None:
         ("12:00-00:00", time(12), None),
     ],
 )
-def test_hours(tmp_path: Path, written: str, opens: time, closes: time | None) -> None:
+def test_hours_are_read_as_people_write_them(tmp_path: Path, written: str, opens: time, closes: time | None) -> None:
     (definition,) = load(write(tmp_path, {X: f'send_window: {{hours: "{written}"}}\n' + BODY})).definitions
     assert definition.sequence.send_window == SendWindow(frozenset(range(7)), opens, closes)
 

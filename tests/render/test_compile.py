@@ -113,7 +113,7 @@ def test_nobody_to_reply_to() -> None:
         ("{{ name }} {{ sequence.name }} {{ step.key }} {{ step.position }}", "", "Ana Onboarding welcome 1"),
     ],
 )
-def test_the_subject(subject: str, value: str, expected: str) -> None:
+def test_a_subject_is_one_line_whatever_is_in_it(subject: str, value: str, expected: str) -> None:
     assert rendered({"x": value}, text="x", subject=subject).subject == expected
 
 

@@ -39,7 +39,7 @@ def found(source: str, kind: Kind) -> list[str]:
         ("{{ ' | " + "(" * 3000 + "' }}", "text", []),
     ],
 )
-def test_jinja(source: str, kind: Kind, findings: list[str]) -> None:
+def test_what_jinja_can_not_be_is_found(source: str, kind: Kind, findings: list[str]) -> None:
     assert found(source, kind) == findings
 
 
@@ -78,7 +78,7 @@ def test_a_source_that_is_nested_too_deeply() -> None:
     assert finding.message == "it is nested too deeply"
 
 
-def test_hints() -> None:
+def test_a_finding_says_what_to_write() -> None:
     (finding,) = inspect_template("{{ x | uper }}", "text").findings
     assert finding.hint == "did you mean 'upper'?"
     (finding,) = inspect_template('<a href="{{ x }}">y</a>', "html").findings
@@ -112,7 +112,7 @@ def test_hints() -> None:
         ("<p>é\n{{ x\n}}<b></p>", ["3:3 E <b> is not closed"]),
     ],
 )
-def test_html_structure(source: str, findings: list[str]) -> None:
+def test_elements_that_do_not_close_are_found(source: str, findings: list[str]) -> None:
     assert found(source, "html") == findings
 
 
@@ -168,11 +168,11 @@ def test_where_variables_stand_in_html(source: str, findings: list[str]) -> None
         ("**{{ name }}**\n\n{% for x in xs %}\n- {{ x }}\n{% endfor %}", []),
     ],
 )
-def test_markdown(source: str, findings: list[str]) -> None:
+def test_what_markdown_would_break_is_found(source: str, findings: list[str]) -> None:
     assert found(source, "markdown") == findings
 
 
-def test_a_layout() -> None:
+def test_a_layout_must_have_room_for_the_content() -> None:
     assert found(built_in_layout(), "layout") == []
     assert found("<p></p>", "layout") == ["1:1 E the layout has no {{ content }}"]
     assert found("<div>{{ content | safe }}</div>", "layout") == []

@@ -40,7 +40,7 @@ from tests.render.examples import body_html, body_text
         ("a  \nb", "<p>a<br>\nb</p>"),
     ],
 )
-def test_inline(source: str, html: str) -> None:
+def test_tags_within_a_line_stay_in_their_place(source: str, html: str) -> None:
     assert body_html(source, {"link": "https://a.example/?b=1&c=2"}) == html
 
 
@@ -166,5 +166,5 @@ def test_a_loop_over_paragraphs() -> None:
         ("- a\n{# note #}\n- b", "<ul><li>a</li><li>b</li></ul>"),
     ],
 )
-def test_other_blocks(source: str, html: str) -> None:
+def test_tags_between_blocks_stay_in_their_place(source: str, html: str) -> None:
     assert _tight(body_html(source)) == html

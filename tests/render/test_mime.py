@@ -121,7 +121,7 @@ def check(message: Message) -> None:
 
 @given(ANY_TEXT)
 @settings(max_examples=300, deadline=None)
-def test_any_subject(text: str) -> None:
+def test_any_subject_comes_out_as_it_went_in(text: str) -> None:
     check(replace(PLAIN, subject=text))
 
 
@@ -133,7 +133,7 @@ def test_any_header_value(text: str) -> None:
 
 @given(ANY_TEXT, ANY_TEXT | st.none())
 @settings(max_examples=300, deadline=None)
-def test_any_body(text: str, html: str | None) -> None:
+def test_any_body_comes_out_as_it_went_in(text: str, html: str | None) -> None:
     check(replace(PLAIN, text=text, html=html))
 
 
@@ -213,7 +213,7 @@ def test_the_check_finds_a_naive_writer() -> None:
 
 @given(ANY_TEXT)
 @settings(max_examples=500, deadline=None)
-def test_quoted_printable(text: str) -> None:
+def test_quoted_printable_is_read_back_as_it_was(text: str) -> None:
     encoded = quoted_printable(text)
     assert quopri.decodestring(encoded).decode() == lines_of(text)
     for line in encoded.split(b"\r\n"):
@@ -270,7 +270,7 @@ def header_of(message: Message, name: str) -> str:
         ("", ""),
     ],
 )
-def test_subjects(subject: str, written: str) -> None:
+def test_subjects_are_encoded_only_where_they_must_be(subject: str, written: str) -> None:
     assert header_of(replace(PLAIN, subject=subject), "Subject") == written
 
 
@@ -298,7 +298,7 @@ def test_encoded_words_are_whole_and_short(text: str) -> None:
         ("{{ config }}", "{{ config }} <eva@example.com>"),
     ],
 )
-def test_display_names(name: str, written: str) -> None:
+def test_display_names_are_quoted_or_encoded_where_they_must_be(name: str, written: str) -> None:
     assert header_of(replace(PLAIN, to=Address("eva@example.com", name)), "To") == written
 
 
@@ -367,7 +367,7 @@ def test_long_subjects_are_folded_at_78() -> None:
     assert decoded(message_from_bytes(data)["Subject"]) == subject.strip()
 
 
-def test_text_alone() -> None:
+def test_without_html_the_text_goes_alone() -> None:
     data = write_message(replace(PLAIN, html=None))
     assert b"multipart" not in data
     assert data.endswith(b"\r\n\r\nHola\r\n")

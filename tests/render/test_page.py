@@ -23,7 +23,7 @@ from tests.render.examples import (
 )
 
 
-def test_which_layout() -> None:
+def test_the_nearest_layout_is_taken() -> None:
     layouts = {name: Layout(name, f"<body><i>{name}</i>{{{{ content }}}}</body>") for name in ("default", "one", "two")}
     templates = {"a": Template("a", html="x", layout="two"), "b": Template("b", html="x")}
 
@@ -121,7 +121,7 @@ def test_a_tag_that_html_has_no_place_for_is_refused() -> None:
         ({"language": "pt"}, "Unsubscribe"),
     ],
 )
-def test_the_footer(variables: dict[str, str], words: str) -> None:
+def test_the_footer_speaks_the_language_of_the_person(variables: dict[str, str], words: str) -> None:
     message = rendered(variables, body="Hola")
     assert message.text == f"Hola\n\n-- \nCalle Mayor 1, Madrid\n{words}: {LINK}\n"
     assert message.html is not None

@@ -73,7 +73,7 @@ INCLUDED = {
         ("{% for n in [1, 2] %}\n{% include 'sets' %}\n{% endfor %}", "<p>inner</p>\n<p>inner</p>", "inner\n\ninner\n"),
     ],
 )
-def test_includes(source: str, html: str, text: str) -> None:
+def test_an_include_is_spliced_in_where_it_stands(source: str, html: str, text: str) -> None:
     assert body_html(source, templates=INCLUDED).replace("\n\n", "\n") == html
     assert rendered(body=source, templates=INCLUDED).text.partition("\n-- ")[0] == text
 

@@ -27,7 +27,7 @@ from tests.render.examples import body_text, page_text, plain_text, rendered
         ("Hola {% if name %}{{ name }}{% endif %},\n\nx", "Hola Ana,\n\nx\n"),
     ],
 )
-def test_of_markdown(source: str, text: str) -> None:
+def test_markdown_is_read_as_text(source: str, text: str) -> None:
     assert body_text(source, {"link": "https://a.example/?b=1&c=2", "html": "<b>&amp;</b>"}) == text
 
 
@@ -46,7 +46,7 @@ def test_of_markdown(source: str, text: str) -> None:
         ("<!-- {{ name }} --><p>a</p>", "a\n"),
     ],
 )
-def test_of_html(source: str, text: str) -> None:
+def test_html_is_read_as_text(source: str, text: str) -> None:
     assert page_text(source, {"items": [1, 2]}) == text
 
 

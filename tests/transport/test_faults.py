@@ -174,7 +174,7 @@ def test_a_server_that_does_not_read_a_large_body_is_given_up_before_the_mark(se
     assert session.send(ENVELOPE, CONTENT + b"x" * 20_000_000, pytest.fail).kind is Kind.LOST
 
 
-def test_nobody_listens(connect: Connect, serve: Serve) -> None:
+def test_a_server_that_is_not_there_blames_no_message(connect: Connect, serve: Serve) -> None:
     server = serve()
     server.stop()
     outcome = connect(server.port).send(ENVELOPE, CONTENT, pytest.fail)

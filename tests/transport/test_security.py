@@ -222,7 +222,7 @@ def test_a_missing_login_is_found_out_at_mail(
         *((host, False) for host in ("localhost.example.org", "10.0.0.1", "example.org", "0.0.0.0")),
     ],
 )
-def test_loopback(host: str, expected: bool) -> None:
+def test_this_machine_is_known_by_its_names(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
 
 
@@ -273,7 +273,7 @@ def oauth2_file(tmp_path: Path) -> Path:
 
 @BOTH
 @pytest.mark.parametrize("token", ["tok", "another"])
-def test_oauth2(
+def test_oauth2_logs_in_with_a_token_got_before(
     serve: Serve,
     connect: Connect,
     authority: Authority,

@@ -154,7 +154,7 @@ def test_a_difference_is_shown_side_by_side(onboarding: Cli) -> None:
         ("[{step: welcome, subject: 'Bienvenido a bordo,'}, active]", "free", True),
     ],
 )
-def test_expectations(onboarding: Cli, expect: str, plan: str, passes: bool) -> None:
+def test_an_expectation_holds_or_fails(onboarding: Cli, expect: str, plan: str, passes: bool) -> None:
     tests = f"tests:\n  - name: t\n    subscribe: {{at: {AT}, variables: {{plan: {plan}}}}}\n    expect: {expect}\n"
     onboarding.write("sequences/onboarding.yaml", ONBOARDING + tests)
     result = onboarding.json("test", code=0 if passes else 1)

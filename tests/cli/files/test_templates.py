@@ -37,6 +37,6 @@ def test_what_was_applied_counts_where_a_file_is_wrong(files: Cli) -> None:
     assert "`drip check`" in result.stderr
 
 
-def test_none(files: Cli) -> None:
+def test_without_templates_that_is_said(files: Cli) -> None:
     assert files.json("templates") == []
     assert "sequences/templates" in files("templates").stderr

@@ -21,5 +21,5 @@ def test_the_agenda_as_json(ada: Cli) -> None:
     assert found["held"] == []
 
 
-def test_nobody_waits(cli: Cli) -> None:
+def test_an_empty_agenda_says_that_nobody_waits(cli: Cli) -> None:
     assert "nobody waits" in cli("agenda").stderr

@@ -24,7 +24,7 @@ def test_newest_last_with_who_and_what(ada: Cli) -> None:
     assert events[2]["id"].startswith("evt_")
 
 
-def test_filters(ada: Cli) -> None:
+def test_the_log_is_filtered_by_sequence_person_and_time(ada: Cli) -> None:
     ada("subscribe", "welcome", "bob@example.com")
     assert len(ada.json("log", "--email", "BOB@example.com")) == 1
     assert len(ada.json("log", "--sequence", "welcome", "--limit", "2")) == 2

@@ -56,7 +56,7 @@ def test_more_than_a_page(cli: Cli) -> None:
     assert len(cli.json("contacts", "list", "--limit", "1001")) == 1001
 
 
-def test_one_contact(people: Cli) -> None:
+def test_a_contact_is_shown_with_the_sequences_they_are_in(people: Cli) -> None:
     found = people.json("contacts", "show", "ADA@example.com")
     assert set(found) == FIELDS
     assert (found["email"], found["name"], found["metadata"], found["status"]) == (

@@ -34,7 +34,7 @@ BREAKS = [
 
 
 @pytest.mark.parametrize(("statement", "rule"), BREAKS, ids=[rule for _, rule in BREAKS])
-def test_check_catches(ada: Cli, statement: str, rule: str) -> None:
+def test_check_finds_what_breaks_a_rule(ada: Cli, statement: str, rule: str) -> None:
     ada("run", "--once")
     assert ada("db", "check").stdout == "ok\n"
     ada.sql(statement)

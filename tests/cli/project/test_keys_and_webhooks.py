@@ -44,7 +44,7 @@ class TestKeys:
             assert key not in shown.output
             assert key[11:] not in shown.output
 
-    def test_as_json(self, cli: Cli) -> None:
+    def test_the_key_itself_is_only_in_the_answer_that_makes_it(self, cli: Cli) -> None:
         made = cli.json("keys", "create", "app", "--webhook-url", "https://app.example.com/h")
         assert made["key"].startswith(made["prefix"])
         assert made["webhook_secret"].startswith("whsec_")
@@ -65,7 +65,7 @@ class TestKeys:
         assert "webhooks_allow_private" in result.stderr
         assert cli.json("keys", "list") == []
 
-    def test_revoking(self, cli: Cli) -> None:
+    def test_a_key_is_revoked_by_its_name_or_id_and_once(self, cli: Cli) -> None:
         made = cli.json("keys", "create", "app")
         assert "is revoked" in cli("keys", "revoke", "app").stdout
         assert "before" in cli("keys", "revoke", made["id"]).stderr
@@ -73,12 +73,12 @@ class TestKeys:
         assert cli.json("keys", "revoke", made["id"])["revoked"] is False
         assert "did you mean" in cli("keys", "revoke", "apo", code=2).stderr
 
-    def test_none(self, cli: Cli) -> None:
+    def test_without_a_key_the_way_to_one_is_said(self, cli: Cli) -> None:
         assert "drip keys create" in cli("keys", "list").stderr
 
 
 class TestWebhooks:
-    def test_none(self, cli: Cli) -> None:
+    def test_without_an_endpoint_the_way_to_one_is_said(self, cli: Cli) -> None:
         assert "add `webhooks:`" in cli("webhooks", "list").stderr
         assert cli.json("webhooks", "list") == []
         assert "nothing was posted yet" in cli("webhooks", "deliveries").stderr

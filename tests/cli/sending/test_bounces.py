@@ -104,7 +104,7 @@ def test_an_opt_out_whose_token_is_broken_stays_to_be_seen(sent: Cli) -> None:
     assert (sent.folder / "bounces/new/1").exists()
 
 
-def test_a_pipe(sent: Cli) -> None:
+def test_a_bounce_is_taken_from_a_pipe(sent: Cli) -> None:
     raw = b"From MAILER-DAEMON Tue Mar 10 09:00:03 2026\n" + sample(sent, "postfix-user-unknown")
     assert sent("bounces", "-", stdin=raw).stdout.startswith("read 1: hard 1;")
     assert suppressed(sent) == [EMAIL]

@@ -47,7 +47,7 @@ def test_one_pass_as_json_is_exactly_that(ada: Cli) -> None:
     assert isinstance(report["duration_seconds"], float)
 
 
-def test_nobody_waits(cli: Cli) -> None:
+def test_a_run_says_when_nobody_waits(cli: Cli) -> None:
     assert cli("run", "--once").stdout == "nothing was due; nobody waits\n"
     assert cli.json("run", "--once")["next_due_at"] is None
 

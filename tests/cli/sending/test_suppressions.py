@@ -36,7 +36,7 @@ def test_removing_who_is_not_there_suggests(cli: Cli) -> None:
     assert "did you mean 'ada@example.com'?" in cli("suppress", "remove", "adda@example.com", code=2).stderr
 
 
-def test_filters(cli: Cli) -> None:
+def test_the_list_is_filtered_and_says_what_it_left_out(cli: Cli) -> None:
     cli("suppress", "add", "ada@example.com", "--reason", "complaint")
     cli("suppress", "add", "bob@example.org")
     assert [one["email"] for one in cli.json("suppress", "list", "--reason", "complaint")] == ["ada@example.com"]
