@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -207,6 +208,8 @@ def _write(path: Path, mark: Mark) -> None:
         fresh.replace(path)
         reached(Point.HIGH_WATER_REPLACED)
     except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
         raise DatabaseUnavailable(
             f"{path} can't be written", "look at the disk and the folder's permissions"
         ) from error

@@ -305,6 +305,24 @@ def test_a_mark_that_can_not_be_read_stops_the_run_with_a_sentence(lab: MarkedLa
         lab.tick()
 
 
+def test_a_mark_that_can_not_be_written_sends_nothing_and_leaves_nothing(
+    lab: MarkedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.apply(a_sequence(*STEPS))
+    lab.subscribe("ada@example.com")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("drip.store.highwater.os.fsync", full)
+        with pytest.raises(DatabaseUnavailable, match=r"drip\.db\.mark can't be written"):
+            lab.tick()
+    assert lab.transport.sent == []
+    assert [path.name for path in lab.folder.glob("*.tmp")] == []
+    assert lab.tick().counts == {"sent": 1}
+
+
 def test_a_transport_that_writes_files_keeps_no_mark(tmp_path: Path) -> None:
     with open_lab(tmp_path) as lab:
         lab.apply(a_sequence(*STEPS))
