@@ -227,7 +227,7 @@ def _change(
         drift=drift,
         others=tally.others,
         people=tally.people,
-        affected=tally.affected,
+        affected=tally.people if status is not None and stored.sends else tally.affected,
         due_now=tally.due_now,
         work=None if same and stored.source is Source.FILE else Work(one.definition, moves),
     )

@@ -13,6 +13,7 @@ from drip.files import values
 from drip.files.disk import FileTrouble, read_file
 from drip.files.reader import Section, text_of
 from drip.files.servers import file_path, host_name
+from drip.files.tree import Scalar
 from drip.files.wording import BadValue
 
 SMTP_KEYS = (
@@ -128,7 +129,7 @@ def read_limits(config: Section) -> Limits:
     if section is None:
         return Limits()
     return Limits(
-        rate=section.parsed("rate", values.rate, wanted="a rate like 14/s"),
+        rate=section.parsed("rate", values.rate, wanted="a rate like 14/s", numbers=True),
         per_day=section.integer("per_day", 1, MOST_A_DAY),
         ramp=_ramp(section),
         per_domain=_per_domain(section),
@@ -156,7 +157,7 @@ def _per_domain(limits: Section) -> dict[str, Rate]:
     for key, node in limits.entries("per_domain", "domains with rates, as {gmail.com: 20/s}"):
         where = f"{limits.path('per_domain')}.{key.text[:60]}"
         try:
-            found[values.domain(key.text)] = values.rate(text_of(node))
+            found[values.domain(key.text)] = values.rate(node.text if isinstance(node, Scalar) else text_of(node))
         except BadValue as error:
             limits.document.report(key, where, str(error), error.hint)
     return found

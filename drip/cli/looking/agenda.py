@@ -49,7 +49,7 @@ def agenda_command(invocation: Invocation, length: timedelta, as_json: bool) -> 
     from dataclasses import asdict
 
     from drip.cli.looking.status import limit_words
-    from drip.cli.output import count, line, write_json
+    from drip.cli.output import count, line, note, write_json
 
     now = invocation.now()
     until = now + length
@@ -59,6 +59,8 @@ def agenda_command(invocation: Invocation, length: timedelta, as_json: bool) -> 
         write_json({**_object(now, until, days, found, held), "limited": waiting and asdict(waiting)})
         return
     _show(days, found, held)
+    if not found:
+        note(_empty_words(invocation, now, held))
     if waiting is not None:
         line(f"\n{count(waiting.due, 'message')} due now: {limit_words(waiting, invocation.zone, now)}")
 
@@ -109,7 +111,7 @@ def _by_day(days: Sequence[date], found: Sequence[Entry]) -> dict[date, list[Ent
 
 
 def _show(days: Sequence[date], found: Sequence[Entry], held: Sequence[Held]) -> None:
-    from drip.cli.output import clean, line, note
+    from drip.cli.output import clean, line
 
     by_day = _by_day(days, found)
     totals = {day: sum(entry.total for entry in entries) for day, entries in by_day.items()}
@@ -122,8 +124,16 @@ def _show(days: Sequence[date], found: Sequence[Entry], held: Sequence[Held]) ->
             line(clean(f"            {entry.total:>{width}}  {entry.sequence}/{entry.step}{following}"))
     for text in _held_lines(held):
         line(clean(text))
-    if not found and not held:
-        note("nobody waits for anything")
+
+
+def _empty_words(invocation: Invocation, now: datetime, held: Sequence[Held]) -> str:
+    from drip.cli.output import distance, moment
+
+    with invocation.opened() as store:
+        first = store.overview.state(now).next_due_at
+    if first is not None:
+        return f"the next is due later: {moment(first, invocation.zone)} ({distance(first, now)})"
+    return "nobody else waits for anything" if held else "nobody waits for anything"
 
 
 def _bar(count: int, most: int) -> str:

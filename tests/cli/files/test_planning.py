@@ -109,6 +109,17 @@ def test_a_missing_file_and_prune(ada: Cli) -> None:
     assert ada.json("list")[0]["status"] == "archived"
 
 
+@pytest.mark.parametrize("status", ["draft", "archived"])
+def test_a_file_that_stops_a_sequence_asks_when_people_are_in_it(ada: Cli, status: str) -> None:
+    ada.write("sequences/welcome.yaml", WELCOME.replace("status: active", f"status: {status}"))
+    assert f"status active → {status}, 1 person in it" in ada("plan").stdout
+    assert ada.json("plan")["affected"] == 1
+    assert "1 person is affected" in ada("apply", code=1).stderr
+    assert ada.json("list")[0]["status"] == "active"
+    ada("apply", "--yes")
+    assert ada.json("list")[0]["status"] == status
+
+
 def test_prune_deletes_what_nobody_was_in(cli: Cli) -> None:
     (cli.folder / "sequences/welcome.yaml").unlink()
     assert "1 to delete" in cli("apply", "--prune").stdout
