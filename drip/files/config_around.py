@@ -28,7 +28,9 @@ SHORTEST_TOKEN = 16
 def read_http(config: Section) -> Rate | None:
     """`http:`; None is no limit."""
     section = config.section("http", HTTP_KEYS)
-    return section.parsed("rate_limit", values.rate, wanted="a rate like 600/m", numbers=True) if section is not None else None
+    if section is None:
+        return None
+    return section.parsed("rate_limit", values.rate, wanted="a rate like 600/m", numbers=True)
 
 
 def read_webhooks(config: Section) -> tuple[WebhookEndpoint, ...]:

@@ -28,5 +28,5 @@ def test_an_empty_agenda_says_that_nobody_waits(cli: Cli) -> None:
 def test_who_waits_for_later_is_not_said_to_wait_for_nothing(cli: Cli) -> None:
     cli("subscribe", "welcome", "ada@example.com", "--at", "2090-01-02T00:00:00Z")
     said = cli("agenda").stderr
-    assert "the next is due later: Mon 2090-01-02 00:00 (in " in said
+    assert "the next is due later: Mon 2090-01-02 01:00 (in " in said
     assert "nobody" not in said
