@@ -29,7 +29,8 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "drip test CA")])
         now = datetime.now(UTC)
-        builder = _builder(self._name, self._name, self._key, now - timedelta(days=1), now + timedelta(days=1))
+        ends = now + timedelta(days=1)
+        builder = _builder(self._name, self._name, self._key, self._key, now - timedelta(days=1), ends)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_usage(ca=True), critical=True)
         self.file = folder / "ca.pem"
@@ -48,7 +49,7 @@ class Authority:
         begins = datetime.now(UTC) - timedelta(days=3)
         ends = begins + timedelta(days=1 if expired else 5)
         issuer, signer = (subject, key) if self_signed else (self._name, self._key)
-        builder = _builder(subject, issuer, key, begins, ends)
+        builder = _builder(subject, issuer, key, signer, begins, ends)
         alternatives = [_general_name(name) for name in names or ("localhost", "127.0.0.1")]
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         files = Certificate(self._folder / f"{label}.pem", self._folder / f"{label}.key")
@@ -62,8 +63,15 @@ class Authority:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, begins: datetime, ends: datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    signer: ec.EllipticCurvePrivateKey,
+    begins: datetime,
+    ends: datetime,
 ) -> x509.CertificateBuilder:
+    """With the identifiers of keys that Python 3.13 wants to see (RFC 5280, section 4.2.1)."""
+    of_signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -72,6 +80,8 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
         .not_valid_after(ends)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(of_signer, critical=False)
     )
 
 
