@@ -22,6 +22,9 @@ from drip.tui.widgets.table import Table
 
 _UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 
+SHORTEST_BAR = 8
+"""Cells."""
+
 
 class FunnelTable(Table):
     """A line per step: what it waits for, and what became of it."""
@@ -41,16 +44,18 @@ class FunnelTable(Table):
         if not self.is_mounted or not self.size.width or self.funnel is None:
             return
         wide = self.size.width >= 84
-        words, bars = (["after", "at", "window"], ["sent to"]) if wide else (["after"], [])
-        names = ["step", *words, "waiting", "sent", "skipped", "failed", "left", *bars]
+        words = ["after", "at", "window"] if wide else ["after"]
+        names = ["step", *words, "waiting", "sent", "skipped", "failed", "left"]
         sequence, top = self.funnel.stored.sequence, self._top()
         rows = []
         for step in sequence.steps:
             counts = self._counts(step)
             found = self._times(step, wide) + self._numbers(step, counts)
-            if wide:
-                found.append(bar(counts.sent, top, max(self.size.width - 84, 8), "green"))
             rows.append((step.key, [safe(step.key, 24 if wide else 18), *found]))
+        if (room := self.room_beside(names, rows)) >= SHORTEST_BAR:
+            names.append("sent to")
+            for step, (_, cells) in zip(sequence.steps, rows, strict=True):
+                cells.append(bar(self._counts(step).sent, top, room, "green"))
         self.show_rows(names, rows)
         self._say_when()
 

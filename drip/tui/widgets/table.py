@@ -96,6 +96,11 @@ class Table(DataTable[Text]):
         if bool(rows) != anything:
             self.refresh_bindings()
 
+    def room_beside(self, names: Sequence[str], rows: Sequence[Row]) -> int:
+        """Cells that are left for one more column."""
+        widths = _widths([cell_len(name) for name in names], rows)
+        return self.scrollable_content_region.width - sum(widths) - 2 * self.cell_padding * (len(names) + 1)
+
     def fitted(self, names: Sequence[str], rows: Sequence[Row], least: Mapping[str, int]) -> list[Row]:
         """The rows, with cells cut where there is no room for all.
 
