@@ -128,6 +128,7 @@ def _act(store: Store, report: Report, finding: Finding, meant: _Meant | None, n
     contact_id = meant.contact.id if meant and meant.contact else None
     kept = StoredReport(
         *(_key(report, who), now, finding.kind, report.source),
+        proven=meant is not None,
         contact_id=contact_id,
         subscription_id=posted.subscription_id if posted else None,
         step_id=posted.step_id if posted else None,
@@ -159,6 +160,7 @@ def _leave(store: Store, settings: Settings, report: Report, token: str, now: da
     meant = _Meant(holder.contact, holder.contact.email, None) if holder else None
     kept = StoredReport(
         *(_key(report, meant.email if meant else None), now, finding.kind, report.source),
+        proven=holder is not None,
         contact_id=holder.contact.id if holder else None,
     )
     taken = _taken(store, report, finding, meant, new=store.reports.add(kept))

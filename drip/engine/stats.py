@@ -55,10 +55,12 @@ class Funnel:
 
     @property
     def bounce_rate(self) -> float:
-        """Of what was handed over; 0 where nothing was: then people bounced for what another sequence sent them."""
-        if not self.sent and not any(step.failed for step in self.steps):
-            return 0.0
-        return _share(self.bounced, self.sent + self.bounced)
+        """Of what was handed over; 0 where nothing was: then people bounced for what another sequence sent them.
+
+        Who bounced was refused at once, and failed, or came back later, and was sent.
+        """
+        refused = min(self.bounced, sum(step.failed for step in self.steps))
+        return min(1.0, _share(self.bounced, self.sent + refused))
 
     @property
     def complaint_rate(self) -> float:

@@ -34,7 +34,7 @@ class Reports:
                 "INSERT INTO report"
                 " (key, at, kind, proven, source, contact_id, subscription_id, step_id, sent_at, code)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-                *(report.key, ms(report.at), report.kind.value, int(report.contact_id is not None), report.source),
+                *(report.key, ms(report.at), report.kind.value, int(report.proven), report.source),
                 *(report.contact_id, report.subscription_id, report.step_id, ms(report.sent_at), report.code),
             )
         )

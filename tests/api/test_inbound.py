@@ -298,6 +298,8 @@ def test_who_is_no_contact_is_suppressed_all_the_same(desk: Desk) -> None:
     kept = desk.site.lab.store.suppressions.get("bob@elsewhere.org")
     assert kept is not None
     assert kept.reason.value == "complaint"
+    counts = desk.site.lab.store.reports.counts()
+    assert (counts.complaint, counts.unproven) == (1, 0)
 
 
 def test_soft_bounces_of_a_provider_count_by_the_last_message(desk: Desk) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from drip.cli.invocation import Invocation
 from drip.cli.output import clean, count, line, moment, note, progress, show_table, write_json
 from drip.core.delivery import Outcome, Reason
+from drip.core.limits import next_day_at
 from drip.core.policy import Cancel, Defer, Fail, Send, Skip, merged_variables
 from drip.engine.catalogue import Catalogue
 from drip.engine.compose import Composer
+from drip.engine.limits import Allowance
 from drip.engine.records import Claim, StoredSequence
 from drip.engine.sender import judge
 from drip.errors import DatabaseUnavailable, RenderFailed
@@ -47,9 +50,15 @@ def _look(invocation: Invocation, store: Store, now: datetime, limit: int) -> It
     catalogue = Catalogue(store)
     # Any key will do: tokens are as long with every key, and nothing of this leaves.
     composer = Composer(invocation.settings, b"dry run")
+    left = _room_of_the_day(invocation, store, now, limit)
     for claim in store.claims.peek(now, limit):
         stored = catalogue.get(claim.sequence_id)
-        action, reason, subject = _what_would_be(invocation, composer, stored, claim, now)
+        if left:
+            action, reason, subject = _what_would_be(invocation, composer, stored, claim, now)
+            left -= action == "send"
+        else:
+            until = next_day_at(now, invocation.settings.timezone)
+            action, reason, subject = "defer", f"{Reason.LIMIT.value} until {moment(until, invocation.zone)}", None
         yield {
             "action": action,
             "sequence_id": stored.slug,
@@ -59,6 +68,12 @@ def _look(invocation: Invocation, store: Store, now: datetime, limit: int) -> It
             "reason": reason,
             "due_at": claim.due_at,
         }
+
+
+def _room_of_the_day(invocation: Invocation, store: Store, now: datetime, wanted: int) -> int:
+    """How many `per_day` and `ramp` leave; a rate only makes them go one after the other."""
+    settings = invocation.settings
+    return Allowance(store, replace(settings, limits=replace(settings.limits, rate=None))).room(now, wanted).count
 
 
 def _what_would_be(

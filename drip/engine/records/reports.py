@@ -25,8 +25,10 @@ class StoredReport:
     at: datetime
     kind: ReportKind
     source: str
+    proven: bool = False
+    """Whether it is proven who is meant."""
     contact_id: int | None = None
-    """None: nobody is proven to be meant."""
+    """None: no contact is proven to be meant; a service may name somebody who is none."""
     subscription_id: int | None = None
     """The message it is about, with the next; None when that is not known."""
     step_id: int | None = None

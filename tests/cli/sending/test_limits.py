@@ -33,6 +33,14 @@ def test_what_waits_for_the_day_is_shown_with_its_time(crowd: Cli) -> None:
     assert limited["until"].endswith(("T23:00:00Z", "T22:00:00Z", "T23:00:00.000Z", "T22:00:00.000Z"))
 
 
+def test_a_dry_run_keeps_to_the_day(crowd: Cli) -> None:
+    would = crowd.json("run", "--dry-run")
+    assert (would["send"], would["defer"], would["remaining_due"]) == (PER_DAY, 60, 0)
+    assert would["would"][-1]["reason"].startswith("limit until ")
+    assert crowd.json("run", "--once")["sent"] == would["send"]
+    assert crowd.json("run", "--dry-run")["send"] == 0
+
+
 def test_nobody_waits_where_there_is_room(cli: Cli) -> None:
     assert cli.json("status")["limited"] is None
     assert cli.json("agenda")["limited"] is None
