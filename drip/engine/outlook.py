@@ -8,7 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from drip.core.progress import Progress, upcoming
-from drip.core.schedule import subscriber_zone
+from drip.core.schedule import next_open, subscriber_zone
 from drip.core.sequence import Step
 from drip.core.subscription import SubscriptionStatus
 from drip.engine.records import Person, StoredSequence
@@ -48,6 +48,14 @@ def outlook(
         if found is None:
             break
         step = found[0]
-        at = None if at is None else found[1]
+        at = None if at is None else _not_before(stored, step, found[1], previous, local)
         had = had | {step.key}
     return coming
+
+
+def _not_before(stored: StoredSequence, step: Step, due: datetime, previous: datetime, local: ZoneInfo) -> datetime:
+    """When a step goes that may be overdue by then, as with `delay_from: start`: after the one before it."""
+    window = stored.sequence.window_of(step)
+    if due >= previous or window is None:
+        return max(due, previous)
+    return next_open(window, previous, local)

@@ -26,6 +26,16 @@ def test_the_objects_have_the_fields_of_the_api(ada: Cli) -> None:
     assert subscription["started_at"].endswith("Z")
 
 
+@pytest.mark.parametrize("window", ["", 'send_window: {hours: "22:00-06:00"}\n'])
+def test_what_is_overdue_comes_after_the_step_before_it(cli: Cli, window: str) -> None:
+    cli.write("sequences/welcome.yaml", WELCOME.replace("steps:", f"delay_from: start\n{window}steps:"))
+    cli("apply")
+    cli("subscribe", "welcome", "ada@example.com", "--at", "2026-01-02T12:00:00Z")
+    times = [item["at"] for item in cli.json("subscriber", "welcome", "ada@example.com")["upcoming"]]
+    assert times == sorted(times)
+    assert times[1] > "2026-06"
+
+
 def test_filters_and_limits(ada: Cli) -> None:
     ada("subscribe", "welcome", "bob@example.com", "--name", "Bob Æther")
     ada("pause", "welcome", "bob@example.com")
