@@ -16,7 +16,7 @@ from datetime import datetime
 from drip.core.address import clean_line
 from drip.core.definition import definition_to_json
 from drip.core.events import EventType
-from drip.core.sequence import Sequence, Source, Step
+from drip.core.sequence import Sequence, SequenceStatus, Source, Step
 from drip.core.settings import Settings
 from drip.engine.content import Library, check_step
 from drip.engine.moving import move_people
@@ -85,10 +85,11 @@ def delete_sequence(store: Store, slug: str) -> None:
         stored = find_sequence(store, slug)
         _require_ours(stored)
         if store.subscriptions.any_to_come(stored.id):
+            put_away = stored.status is SequenceStatus.ARCHIVED
             raise Refused(
                 "sequence_has_subscribers",
                 f"{slug!r} has active or paused subscribers",
-                "cancel them, or set its status to archived",
+                "cancel them" if put_away else "cancel them, or set its status to archived",
             )
         store.erasure.sequence(stored.id)
 

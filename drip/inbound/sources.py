@@ -61,7 +61,7 @@ class FileSource:
             hint = "a Maildir is read when drip.yaml has inbound: {maildir: …}"
             raise Invalid(f"{self.path} is a folder", hint) from error
         except OSError as error:
-            raise Invalid(f"{self.path} can't be read: {error.strerror}") from error
+            raise Invalid(f"{self.path} can't be read: {(error.strerror or str(error)).lower()}") from error
 
 
 @dataclass(frozen=True, slots=True)

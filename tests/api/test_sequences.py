@@ -130,7 +130,11 @@ def test_delete_waits_for_active_and_paused_people(site: Site) -> None:
     site.subscribe(path, "luis@empresa.com")
     site.call("POST", f"{path}/subscribers/luis@empresa.com/pause", status=200)
     site.call("DELETE", f"{path}/subscribers/ana@empresa.com", status=200)
-    assert site.error("DELETE", path, status=409)["code"] == "sequence_has_subscribers"
+    refused = site.error("DELETE", path, status=409)
+    assert refused["code"] == "sequence_has_subscribers"
+    assert "(cancel them, or set its status to archived)" in refused["message"]
+    site.call("PATCH", path, {"status": "archived"}, 200)
+    assert site.error("DELETE", path, status=409)["message"].endswith("(cancel them)")
     site.call("DELETE", f"{path}/subscribers/luis@empresa.com", status=200)
     site.call("DELETE", path, status=204)
     assert site.error("GET", path, status=404)["code"] == "sequence_not_found"

@@ -165,7 +165,7 @@ def _show(invocation: Invocation, store: Store, stored: StoredSequence, then: De
             ("id", sequence.id),
             ("name", sequence.name),
             ("status", "" if then else stored.status.value),
-            ("file", stored.path or stored.source.value),
+            ("file" if stored.path else "source", stored.path or stored.source.value),
             ("revision", revision or stored.revision),
             ("from", sequence.sender),
             ("delay from", sequence.delay_from.value),

@@ -93,3 +93,10 @@ def test_nobody_and_nothing_yet_is_helpful(files: Cli) -> None:
     assert "`drip subscribe" in files("subscribers").stderr
     assert "nothing has happened yet" in files("log").stderr
     assert files.json("list") == files.json("subscribers") == files.json("log") == files.json("unknown") == []
+
+
+def test_a_sequence_of_the_api_names_no_file(cli: Cli) -> None:
+    cli.sql("UPDATE sequence SET source = 'api', path = NULL")
+    said = cli("show", "welcome").stdout
+    assert "source      api" in said
+    assert "file" not in said

@@ -126,7 +126,7 @@ def test_whatever_is_wrong_a_pipe_asks_the_mail_server_to_try_again(sent: Cli) -
 
 def test_what_is_missing_is_said(cli: Cli) -> None:
     assert "inbound.maildir" in cli("bounces", code=2).stderr
-    assert "no-such-file" in cli("bounces", "no-such-file", code=2).stderr
+    assert "no-such-file can't be read: no such file or directory" in cli("bounces", "no-such-file", code=2).stderr
     assert "is a folder" in cli("bounces", "sequences", code=2).stderr
     cli.write("drip.yaml", (cli.folder / "drip.yaml").read_text() + "inbound: {maildir: nowhere}\n")
     assert "is not a Maildir" in cli("bounces", code=3).stderr
