@@ -156,10 +156,14 @@ class Worker:
         interval: float,
         after_pass: Callable[[Report], None] = lambda report: None,
         before_pass: Callable[[], None] = lambda: None,
+        limit: int | None = None,
     ) -> None:
         """Pass after pass, `interval` seconds apart, until `stop`.
 
         A transport that is down is waited for, and so is a database that is busy, full or not reachable for a while.
+
+        Args:
+            limit: take at most so many people in one pass; None is no limit.
 
         Raises:
             DatabaseRestored: the database has gone back in time.
@@ -167,7 +171,7 @@ class Worker:
         """
         wait = FIRST_WAIT
         while not self._stop.is_set():
-            report = self._pass(before_pass)
+            report = self._pass(before_pass, limit)
             after_pass(report)
             if report.trouble is None:
                 wait, pause = FIRST_WAIT, interval
@@ -177,14 +181,14 @@ class Worker:
                 pause = LONGEST_WAIT
             self._rest(pause)
 
-    def _pass(self, before: Callable[[], None]) -> Report:
+    def _pass(self, before: Callable[[], None], limit: int | None) -> Report:
         """One pass of the loop; that the database can't be used is in the report."""
         self._begin()
         try:
             if self._high_water is not None:
                 self._high_water.require()
             before()
-            return self.run_once()
+            return self.run_once(limit)
         except DatabaseRestored:
             raise
         except DatabaseUnavailable as error:

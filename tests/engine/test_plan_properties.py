@@ -155,6 +155,8 @@ def check_edit(lab: OneThread, after: EmailSequence) -> None:
         becomes_due = is_due and not (was_due and before[row_id][1] == key)
         due_now += becomes_due
         affected += becomes_due or (status, key, due) != before[row_id]
+    if stored.sends and not now_sends.sends:
+        affected = len(foretold)  # nobody is sent anything any more
     assert (planned.due_now, planned.affected) == (due_now, affected)
     assert planned.changes or (due_now, affected) == (0, 0)
     for sequence in planned.sequences:

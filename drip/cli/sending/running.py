@@ -80,8 +80,6 @@ def run_command(
         return
     if pretended is not None and invocation.settings.transport == "smtp":
         raise Invalid("--now moves the clock, and the transport is smtp", "use `transport: outbox`, or --dry-run")
-    if limit is not None and not once:
-        raise Invalid("--limit goes with --once (or --dry-run)")
     if place is not None and once:
         raise Invalid("--http goes with the loop", "leave out --once, or use `drip serve`")
     if limit is not None and workers is not None and workers > 1:
@@ -94,7 +92,7 @@ def run_command(
     with crew:
         if once:
             context.exit(_once(invocation, limit, _clock(invocation, pretended), as_json, crew))
-        _loop(invocation, interval, _clock(invocation, pretended), as_json, place, crew, tied)
+        _loop(invocation, interval, limit, _clock(invocation, pretended), as_json, place, crew, tied)
 
 
 def _clock(invocation: Invocation, pretended: datetime | None) -> Callable[[], datetime]:
@@ -177,6 +175,7 @@ def _in_a_crew(invocation: Invocation, pretended: datetime | None, tied: int, co
 def _loop(
     invocation: Invocation,
     interval: timedelta,
+    limit: int | None,
     clock: Callable[[], datetime],
     as_json: bool,
     place: tuple[str, int] | None,
@@ -223,7 +222,7 @@ def _loop(
             watch(tied, worker, lambda: os._exit(INTERRUPTED))
         stopping = stopped_by_signals(crew.beside(worker))
         with stopping, courier, worker, serving as server, collecting as collector:
-            worker.run_loop(interval.total_seconds(), after_pass, before_pass)
+            worker.run_loop(interval.total_seconds(), after_pass, before_pass, limit)
 
 
 def _told(invocation: Invocation) -> Callable[[Taken], None]:

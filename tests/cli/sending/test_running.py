@@ -170,6 +170,15 @@ def test_a_stop_signal_ends_the_loop_politely(ada: Cli, number: signal.Signals) 
     assert ada.json("status")["workers"] == 0
 
 
+def test_a_limit_holds_for_each_pass_of_the_loop(ada: Cli) -> None:
+    ada("subscribe", "welcome", "bob@example.com")
+    with _loop(ada, "--json", "--limit", "1") as process:
+        assert process.stdout is not None
+        assert [json.loads(process.stdout.readline())["sent"] for _ in range(2)] == [1, 1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
 def test_trouble_is_said_once_not_every_pass(ada: Cli) -> None:
     ada.write("outbox", "in the way")
     with _loop(ada) as process:
