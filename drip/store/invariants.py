@@ -114,9 +114,9 @@ RULES: dict[str, str] = {
         SELECT 'subscription ' || e.subscription_id || ', step ' || e.step_id || ': ' || COUNT(*) FROM event e
             WHERE e.type = 'sequence.step.sent' AND e.subscription_id IS NOT NULL
             GROUP BY e.subscription_id, e.step_id HAVING COUNT(*) > 1""",
-    "positions are 1, 2, 3": """
+    "the steps of a file are at 1, 2, 3": """
         SELECT q.slug FROM sequence q JOIN step t ON t.sequence_id = q.id AND t.position IS NOT NULL
-            GROUP BY q.id HAVING MIN(t.position) <> 1 OR MAX(t.position) <> COUNT(*)""",
+            WHERE q.source = 'file' GROUP BY q.id HAVING MIN(t.position) <> 1 OR MAX(t.position) <> COUNT(*)""",
 }
 """What must be true -> a query for what breaks it."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from drip.store.invariants import violations
 from tests.api.site import SEQUENCES, WORDS, Site
 from tests.lab import a_sequence, a_step
 
@@ -201,6 +202,7 @@ class TestSteps:
             site.call("POST", f"{path}/steps", {"position": position, "offset_seconds": 0, **WORDS}, 201)
         steps = site.call("GET", path)["steps"]
         assert [(step["position"], step["key"]) for step in steps] == [(10, "step-2"), (20, "step-3"), (30, "step-1")]
+        assert violations(site.lab.store.database) == []
 
     def test_a_position_is_taken_once(self, site: Site) -> None:
         path = site.sequence(steps=2)

@@ -106,7 +106,7 @@ DAMAGE: dict[str, tuple[str, ...]] = {
         "INSERT INTO event (type, at, sequence_id, subscription_id, step_id) SELECT type, at, sequence_id,"
         " subscription_id, step_id FROM event WHERE type = 'sequence.step.sent'",
     ),
-    "positions are 1, 2, 3": ("UPDATE step SET position = 7 WHERE key = 'two'",),
+    "the steps of a file are at 1, 2, 3": ("UPDATE step SET position = 7 WHERE key = 'two'",),
     "references lead somewhere": (
         "PRAGMA foreign_keys = 0",
         "DELETE FROM contact WHERE email = 'active@example.com'",

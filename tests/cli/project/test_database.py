@@ -29,7 +29,7 @@ BREAKS = [
     ("UPDATE subscription SET status = 'paused'", "each state has its moment"),
     ("UPDATE subscription SET status = 'failed', next_send_at = NULL", "who failed has a delivery that failed"),
     ("UPDATE sequence SET revision = 9", "a sequence has its newest revision"),
-    ("UPDATE step SET position = 7 WHERE key = 'tips'", "positions are 1, 2, 3"),
+    ("UPDATE step SET position = 7 WHERE key = 'tips'", "the steps of a file are at 1, 2, 3"),
 ]
 
 
