@@ -68,7 +68,6 @@ def test_an_error_has_one_code(error: DripError, code: int) -> None:
         ("show welcome@one", 2),
         ("run --once", 0),
         ("run --once --limit 0", 2),
-        ("run --limit 3", 2),
         ("run --interval soon", 2),
         ("run --interval 0", 2),
         ("log --since forever", 2),
