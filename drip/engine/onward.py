@@ -32,27 +32,8 @@ class Onward:
         keys = self._stored(person).keys
         return frozenset(keys[step_id] for step_id in self._store.subscriptions.handled([person.id])[person.id])
 
-    def go_on(
-        self,
-        person: Person,
-        step_id: int,
-        number: int,
-        *,
-        handled: Collection[str],
-        handled_at: datetime,
-        sent_at: datetime | None,
-        now: datetime,
-    ) -> bool:
-        """Move a person on from a step that was handled; whether that completes the subscription.
-
-        Args:
-            number: of the claim it was handled under.
-            handled: as `handled` gives it.
-            sent_at: None when nothing was sent.
-        """
-        advance = self.advance_from(
-            person, step_id, number, handled=handled, handled_at=handled_at, sent_at=sent_at, now=now
-        )
+    def go_on(self, person: Person, advance: Advance) -> bool:
+        """Move a person on from a step that was handled; whether that completes the subscription."""
         return self.arrive(person, advance, moved=bool(self._store.claims.advance([advance])))
 
     def advance_from(
@@ -66,7 +47,13 @@ class Onward:
         sent_at: datetime | None,
         now: datetime,
     ) -> Advance:
-        """Where `go_on` moves a person to; nothing is written."""
+        """Where a person moves to from a step that was handled; nothing is written.
+
+        Args:
+            number: of the claim it was handled under.
+            handled: as `handled` gives it.
+            sent_at: None when nothing was sent.
+        """
         key = self._stored(person).keys[step_id]
         next_id, due = self._upcoming(person, {*handled, key}, key, handled_at)
         return self._advance(person, step_id, number, step_id, handled_at, sent_at, next_id, due, now)
@@ -129,7 +116,8 @@ class Onward:
             self.wait(person, step_id, number, until, now)
         elif rule is OnUnknown.ASSUME_SENT:
             moments = {"handled_at": sending.at, "sent_at": sending.at, "now": now}
-            return self.go_on(person, step_id, number, handled=self.handled(person), **moments)
+            handled = self.handled(person)
+            return self.go_on(person, self.advance_from(person, step_id, number, handled=handled, **moments))
         else:
             self._store.claims.postpone(person.id, step_id, number, None, now)
         return False

@@ -187,7 +187,8 @@ def resolve(store: Store, settings: Settings, delivery_id: int, *, sent: bool, n
         if sent:
             store.claims.settle(subscription_id, step_id, number, DeliveryState.SENT, at)
             handled = onward.handled(person)
-            onward.go_on(person, step_id, number, handled=handled, handled_at=at, sent_at=at, now=now)
+            moments = {"handled_at": at, "sent_at": at, "now": now}
+            onward.go_on(person, onward.advance_from(person, step_id, number, handled=handled, **moments))
             until = store.restored_until()
             if waits and until is not None and person.open_reason is Reason.RESTORED:
                 store.subscriptions.hold_due(until, now, person.id)

@@ -20,7 +20,7 @@ from drip.engine.breaker import Breaker
 from drip.engine.catalogue import Catalogue
 from drip.engine.onward import Onward
 from drip.engine.ports import Store
-from drip.engine.records import Accepted, Claim, Event, Person, Sending
+from drip.engine.records import Accepted, Advance, Claim, Event, Person, Sending
 from drip.engine.results import Fact
 from drip.engine.suppress import suppress
 
@@ -106,17 +106,7 @@ class Recording:
         if not accepted:
             return []
         settled = self._store.claims.accept([_accepted(case, outcome) for case, outcome in accepted])
-        advances = {
-            case.person.id: self._onward.advance_from(
-                *(case.person, case.claim.step_id, case.claim.number),
-                handled=case.handled,
-                handled_at=case.at,
-                sent_at=case.at,
-                now=case.at,
-            )
-            for case, _ in accepted
-            if case.person.id in settled
-        }
+        advances = {case.person.id: self._advance(case, case.at) for case, _ in accepted if case.person.id in settled}
         moved = self._store.claims.advance(list(advances.values()))
         facts = []
         for case, outcome in accepted:
@@ -235,9 +225,11 @@ class Recording:
         return self._fact(case, "released", reason if reason is Reason.BREAKER else "", outcome.text)
 
     def _go_on(self, case: Case, *, sent_at: datetime | None) -> bool:
-        claim = case.claim
-        return self._onward.go_on(
-            *(case.person, claim.step_id, claim.number),
+        return self._onward.go_on(case.person, self._advance(case, sent_at))
+
+    def _advance(self, case: Case, sent_at: datetime | None) -> Advance:
+        return self._onward.advance_from(
+            *(case.person, case.claim.step_id, case.claim.number),
             handled=case.handled,
             handled_at=case.at,
             sent_at=sent_at,

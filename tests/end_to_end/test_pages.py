@@ -142,7 +142,7 @@ def _parse(command: click.Command, arguments: list[str], name: str, parent: clic
 
 @pytest.mark.parametrize("block", of("json"), ids=ids)
 def test_json_is_json(block: Block) -> None:
-    json.loads(block.text)
+    assert isinstance(json.loads(block.text), (dict, list))
 
 
 def _module(name: str, tmp_path: Path) -> Any:

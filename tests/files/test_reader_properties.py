@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -105,6 +104,20 @@ def load_sequence(folder: Path, raw: bytes) -> ProjectFiles:
     return files
 
 
+def load_drip_yaml(path: Path) -> None:
+    """Settings that can be used, or problems that each say what and in which file."""
+    problems = None
+    try:
+        found = load_settings(path, ENVIRON)
+    except FilesInvalid as error:
+        problems = error.problems
+    if problems is None:
+        assert "@" in found.sender.email
+    else:
+        assert problems
+        assert all(problem.message and problem.path == "drip.yaml" for problem in problems)
+
+
 CHUNKS = 8
 
 
@@ -120,8 +133,7 @@ def test_a_drip_yaml_cut_off_anywhere(tmp_path: Path) -> None:
     path = tmp_path / "drip.yaml"
     for length in range(len(raw)):
         path.write_bytes(raw[:length])
-        with suppress(FilesInvalid):
-            load_settings(path, ENVIRON)
+        load_drip_yaml(path)
 
 
 EDITS = st.lists(
@@ -149,8 +161,7 @@ def test_a_drip_yaml_with_anything_in_it(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "drip.yaml"
     path.write_bytes(edited(WHOLE, edits))
-    with suppress(FilesInvalid):
-        load_settings(path, ENVIRON)
+    load_drip_yaml(path)
 
 
 @given(YAML)

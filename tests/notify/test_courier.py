@@ -107,11 +107,15 @@ def test_while_it_runs_it_finds_what_is_due_by_itself(tmp_path: Path, receiver: 
 
 
 def test_with_nothing_due_no_poster_is_made(tmp_path: Path) -> None:
+    made = []
+
     def make_poster() -> Poster:
+        made.append(1)
         raise AssertionError
 
     with a_lab(tmp_path, "http://127.0.0.1:9/") as lab:
         post_due(lab, make_poster)
+    assert made == []
 
 
 def test_the_schedule_to_its_end_and_a_replay(tmp_path: Path, receiver: Receiver) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
@@ -33,9 +34,9 @@ class _Told(Static):
         if self.story is not None:
             self.update(self.told(self.story))
 
+    @abstractmethod
     def told(self, story: Story) -> Grid | Text:
         """What is shown."""
-        raise NotImplementedError
 
 
 class Facts(_Told):

@@ -58,7 +58,9 @@ def test_settled_all_at_once(doubtful: Cli) -> None:
     "wrong", [["1"], ["--sent"], ["--all"], ["1", "--all", "--sent"], ["1", "--hold"], ["-1", "--sent"]]
 )
 def test_what_must_be_said(cli: Cli, wrong: list[str]) -> None:
-    cli("resolve", *wrong, code=2)
+    refused = cli("resolve", *wrong, code=2)
+    assert refused.stderr.startswith("drip: ")
+    assert refused.stdout == ""
 
 
 def test_both_answers_at_once_are_none(doubtful: Cli) -> None:

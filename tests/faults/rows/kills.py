@@ -126,7 +126,8 @@ def early_mark_and_forget() -> Iterator[None]:
         self._store.claims.settle(person.id, sending.step_id, sending.number, DeliveryState.SENT, now)
         handled = self.handled(person)
         moments = {"handled_at": now, "sent_at": now, "now": now}
-        return self.go_on(person, sending.step_id, sending.number, handled=handled, **moments)
+        advance = self.advance_from(person, sending.step_id, sending.number, handled=handled, **moments)
+        return self.go_on(person, advance)
 
     with ExitStack() as stack:
         stack.enter_context(early_mark())
