@@ -131,8 +131,19 @@ def receiving(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Ite
         thread.join()
 
 
+def _read_request(connection: socket.socket) -> None:
+    """Whole, as closing a connection with unread octets resets it."""
+    with connection.makefile("rb") as lines:
+        length = 0
+        while (line := lines.readline()).strip():
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        lines.read(length)
+
+
 @contextmanager
-def saying(talk: Callable[[socket.socket], None]) -> Iterator[tuple[str, list[int]]]:
+def saying(talk: Callable[[socket.socket], object]) -> Iterator[tuple[str, list[int]]]:
     """A server that reads a request and then does as `talk` says; its URL, and a list that grows per connection."""
     listener = socket.create_server(("127.0.0.1", 0))
     came: list[int] = []
@@ -149,7 +160,7 @@ def saying(talk: Callable[[socket.socket], None]) -> Iterator[tuple[str, list[in
     def one(connection: socket.socket) -> None:
         with connection:
             try:
-                connection.recv(65536)
+                _read_request(connection)
                 talk(connection)
             except OSError:
                 return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -202,27 +201,28 @@ def test_a_busy_endpoint_is_left_alone(tmp_path: Path, receiver: Receiver, reply
 
 
 def test_a_dead_endpoint_among_live_ones_delays_none(tmp_path: Path, receiver: Receiver) -> None:
-    def silence(connection: socket.socket) -> None:
-        time.sleep(10)
-
-    with saying(silence) as (dead, came), receiving() as other, a_lab(tmp_path, dead, receiver.url, other.url) as lab:
+    over = threading.Event()
+    with (
+        saying(lambda connection: over.wait(30)) as (dead, came),
+        receiving() as other,
+        a_lab(tmp_path, dead, receiver.url, other.url) as lab,
+    ):
         for number in range(40):
             lab.subscribe(f"p{number}@example.com")
-        started = time.monotonic()
-        with courier(lab, lambda: http_poster(3.0)):
+        with courier(lab, lambda: http_poster(30.0)):
             receiver.wait_for(40)
             other.wait_for(40)
-            assert time.monotonic() - started < 2.5
             assert len(came) == 1, "a failing endpoint has one thread"
+            over.set()
 
 
 def test_a_dead_endpoint_holds_up_the_end_of_a_run_for_one_try(tmp_path: Path) -> None:
-    with saying(lambda connection: time.sleep(10)) as (dead, came), a_lab(tmp_path, dead) as lab:
-        for number in range(5):
+    with saying(lambda connection: time.sleep(30)) as (dead, came), a_lab(tmp_path, dead) as lab:
+        for number in range(20):
             lab.subscribe(f"p{number}@example.com")
         started = time.monotonic()
         post_due(lab, lambda: http_poster(1.0))
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 10
         assert len(came) == 1
 
 
@@ -371,17 +371,14 @@ def test_the_end_gives_back_what_was_not_posted(tmp_path: Path, receiver: Receiv
 
 
 def test_mail_is_not_delayed_by_a_dead_endpoint(tmp_path: Path) -> None:
-    def seconds(folder: Path, *urls: str) -> float:
-        folder.mkdir()
-        with a_lab(folder, *urls) as lab:
-            lab.crowd(300)
-            with courier(lab):
-                started = time.monotonic()
-                assert lab.tick().counts["sent"] == 300
-                return time.monotonic() - started
-
-    with saying(lambda connection: time.sleep(10)) as (dead, _):
-        assert seconds(tmp_path / "with", dead) < 2 * seconds(tmp_path / "without") + 0.5
+    over = threading.Event()
+    with saying(lambda connection: over.wait(60)) as (dead, came), a_lab(tmp_path, dead) as lab:
+        lab.crowd(300)
+        with courier(lab, lambda: http_poster(30.0)):
+            assert lab.tick().counts["sent"] == 300
+            assert {row.attempts for row in lab.store.webhooks.deliveries()} == {0}, "its first post still waits"
+            over.set()
+        assert len(came) >= 1
 
 
 def _private(lab: Lab) -> Settings:
