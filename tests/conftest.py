@@ -8,6 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A commit is right or wrong whoever asks, however slow the machine: the examples of a property follow from its source.
+settings.register_profile(
+    "drip", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+# To find what these do not: `--hypothesis-profile search`, with other examples each time.
+settings.register_profile("search", settings.get_profile("drip"), derandomize=False, print_blob=True)
+settings.register_profile("thorough", settings.get_profile("search"), max_examples=2000)
+settings.load_profile("drip")
 
 
 def pytest_configure() -> None:

@@ -199,7 +199,11 @@ class SmtpFleet:
             if time.monotonic() - begun > IDLE:
                 self._spare = len(self._lanes)
         now = time.monotonic()
-        for number in [number for number, lane in self._waiting.items() if lane.deadline <= now]:
+        late = {number for number, lane in self._waiting.items() if lane.deadline <= now}
+        if late:
+            # Who answered while we could not listen, at a long commit or asleep, was not silent.
+            late -= {number for number, _ in self._poll.poll(0)}
+        for number in late:
             self._go_on(desk, self._unpark(number), None, TimeoutError("no answer in time"))
 
     def _lead_on(self, desk: Desk[Any], seconds: float) -> bool:

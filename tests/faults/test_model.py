@@ -351,9 +351,8 @@ class Model(RuleBasedStateMachine):
             self.opened.__exit__(None, None, None)
 
 
-settings.register_profile("thorough", max_examples=2000)
-_profile = settings.get_profile("thorough") if settings._current_profile == "thorough" else settings(max_examples=60)
+_examples = settings.default.max_examples if settings.get_current_profile_name() == "thorough" else 60
 Model.TestCase.settings = settings(
-    _profile, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=_examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestModel = pytest.mark.slow(Model.TestCase)

@@ -81,10 +81,7 @@ def test_the_control_a_check_at_creation_alone_is_caught(
 ) -> None:
     """A build that trusts what was checked when the URL was set does connect: the tests above would see it."""
     authority = Authority(tmp_path)
-    certificate = authority.certificate("rebind.example.com")
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(certificate.chain, certificate.key)
-    with receiving(server) as canary:
+    with receiving(authority.certificate("rebind.example.com").server_context()) as canary:
         url = checked_url(f"https://rebind.example.com:{canary.port}/x", lab.settings)
         naive = HttpPoster(
             allow_private=True,

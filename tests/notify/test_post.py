@@ -196,10 +196,8 @@ class TestTls:
         return Authority(tmp_path)
 
     def _server(self, authority: Authority, *names: str, wrong: str = "") -> ssl.SSLContext:
-        certificate = authority.certificate(*names, expired=wrong == "expired", self_signed=wrong == "self_signed")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate.chain, certificate.key)
-        return context
+        expired, self_signed = wrong == "expired", wrong == "self_signed"
+        return authority.certificate(*names, expired=expired, self_signed=self_signed).server_context()
 
     def test_the_name_is_kept_for_the_certificate(self, authority: Authority) -> None:
         asked: list[str | None] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,20 @@ class Certificate:
 
     chain: Path
     key: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        """What a server needs to speak TLS with it."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.chain, self.key)
+        context.sslsocket_class = _TidySocket
+        return context
+
+
+class _TidySocket(ssl.SSLSocket):
+    """Closes itself where the ssl module forgets to: when the client is gone before the handshake."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class Authority:

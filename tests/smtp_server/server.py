@@ -73,7 +73,7 @@ class SmtpServer:
         self.features = features or Features()
         self.latency = latency
         self.log = Log(log, spool, fsync=fsync)
-        self.tls_context = _server_context(certificate) if certificate is not None else None
+        self.tls_context = certificate.server_context() if certificate is not None else None
         self.stopping = threading.Event()
         self.whole_message = threading.Event()
         """Set when a message came in up to its dot, accepted or not; a test may wait for it and clear it."""
@@ -141,14 +141,20 @@ class SmtpServer:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self.hang_up()
         with self._lock:
-            channels, threads = list(self._channels), list(self._threads)
-        for channel in channels:
-            with contextlib.suppress(OSError):
-                channel.sock.shutdown(socket.SHUT_RDWR)
+            threads = list(self._threads)
         for thread in threads:
             thread.join(10)
         self.log.close()
+
+    def hang_up(self) -> None:
+        """End all conversations; new ones are accepted."""
+        with self._lock:
+            channels = list(self._channels)
+        for channel in channels:
+            with contextlib.suppress(OSError):
+                channel.sock.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> SmtpServer:
         return self.start()
@@ -183,9 +189,3 @@ class SmtpServer:
         with self._lock:
             self._threads.append(thread)
         thread.start()
-
-
-def _server_context(certificate: Certificate) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.chain, certificate.key)
-    return context

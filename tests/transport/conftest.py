@@ -20,6 +20,8 @@ from drip.transport.smtp import SmtpSession, SmtpTransport
 from tests.smtp_server import Authority, Certificate, SmtpServer
 
 USER, PASSWORD = "apikey", "a secret"
+PATIENCE = timedelta(seconds=60)
+"""For what will come, however busy the machine is."""
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +42,8 @@ def serve() -> Iterator[Callable[..., SmtpServer]]:
 
 
 def settings_for(port: int, **values: Any) -> SmtpSettings:
-    """Plain SMTP on loopback with a short timeout, unless the values say otherwise."""
-    plain: dict[str, Any] = {"host": "localhost", "security": Security.NONE, "timeout": timedelta(seconds=5)}
+    """Plain SMTP on loopback, with patience for a busy machine, unless the values say otherwise."""
+    plain: dict[str, Any] = {"host": "localhost", "security": Security.NONE, "timeout": PATIENCE}
     return SmtpSettings(port=port, **{**plain, **values})
 
 
@@ -50,10 +52,11 @@ class OneAtATime:
 
     def __init__(self, fleet: SmtpFleet) -> None:
         self._fleet = fleet
+        self._conversation = fleet._lanes[0].conversation
 
     @property
     def _wire(self) -> Any:
-        return self._fleet._lanes[0].conversation.wire
+        return self._conversation.wire
 
     def send(self, envelope: Envelope, content: bytes, mark: Callable[[], bool]) -> Outcome:
         desk = _OneParcel(envelope, content, mark)
@@ -63,6 +66,26 @@ class OneAtATime:
 
     def close(self) -> None:
         self._fleet.rest()
+
+
+def hurry(session: Any, seconds: float, *, opening: bool = False) -> None:
+    """Wait only so long for what is said over the first connection, or while it is opened; no later one is hurried."""
+    conversation, patient = session._conversation, session._conversation.connect
+    transport = session.transport
+
+    def connect() -> Any:
+        conversation.connect = patient
+        settings = transport._settings
+        if opening:
+            transport._settings = replace(settings, timeout=timedelta(seconds=seconds))
+        try:
+            wire = patient()
+        finally:
+            transport._settings = settings
+        wire.timeout = seconds
+        return wire
+
+    conversation.connect = connect
 
 
 @dataclass
@@ -104,9 +127,13 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[..., SmtpSessio
         def session(port: int, habits: Habits | None = None, **values: Any) -> Any:
             habits = replace(habits or Habits(), pipelining=request.param == "fleet")
             transport = SmtpTransport(settings_for(port, **{"connections": 1, **values}), habits=habits)
+            made: Any
             if request.param == "fleet":
-                return OneAtATime(stack.enter_context(closing(transport.fleet())))
-            return stack.enter_context(closing(transport.session()))
+                made = OneAtATime(stack.enter_context(closing(transport.fleet())))
+            else:
+                made = stack.enter_context(closing(transport.session()))
+            made.transport = transport
+            return made
 
         yield session
 

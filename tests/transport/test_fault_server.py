@@ -27,7 +27,7 @@ def test_a_process_of_its_own_keeps_the_log(tmp_path: Path) -> None:
     log, spool = tmp_path / "accepted.jsonl", tmp_path / "spool"
     spool.mkdir()
     with spawn_server(log, "--spool", str(spool), "--fault", "rcpt~bad@*=reply 550 5.1.1 nobody") as (port, process):
-        with smtplib.SMTP("127.0.0.1", port, timeout=5) as client:
+        with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
             client.sendmail("a@example.org", ["ana@example.com"], CONTENT)
             with pytest.raises(smtplib.SMTPRecipientsRefused):
                 client.sendmail("a@example.org", ["bad@example.com"], CONTENT)
@@ -47,7 +47,7 @@ def test_a_process_of_its_own_keeps_the_log(tmp_path: Path) -> None:
 def test_the_log_is_written_before_the_client_is_told(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with SmtpServer(log=log, faults=["after-dot=drop"]) as server:
-        client = smtplib.SMTP("127.0.0.1", server.port, timeout=5)
+        client = smtplib.SMTP("127.0.0.1", server.port, timeout=60)
         with pytest.raises(smtplib.SMTPServerDisconnected):
             client.sendmail("a@example.org", ["ana@example.com"], CONTENT)
         client.close()
@@ -56,13 +56,13 @@ def test_the_log_is_written_before_the_client_is_told(tmp_path: Path) -> None:
 
 def test_a_message_without_its_dot_is_not_accepted() -> None:
     with SmtpServer() as server:
-        client = smtplib.SMTP("127.0.0.1", server.port, timeout=5)
+        client = smtplib.SMTP("127.0.0.1", server.port, timeout=60)
         client.ehlo()
         client.mail("a@example.org")
         client.rcpt("ana@example.com")
         client.docmd("DATA")
         client.send(b"Subject: x\r\n\r\nhi\r\n.\n\n.\r\r\n.")
         client.close()
-        with smtplib.SMTP("127.0.0.1", server.port, timeout=5) as second:
+        with smtplib.SMTP("127.0.0.1", server.port, timeout=60) as second:
             second.noop()
         assert server.messages == []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +18,8 @@ from drip.core.delivery import OutcomeKind as Kind
 from drip.engine.points import Point, listen
 from drip.engine.ports import Envelope
 from drip.transport.conversation import Habits
+from drip.transport import fleet
+from drip.transport.fleet import FEW, SmtpFleet
 from drip.transport.smtp import SmtpTransport
 from tests.smtp_server import Features, SmtpServer
 from tests.transport.conftest import settings_for
@@ -90,6 +96,41 @@ def test_one_that_is_not_answered_holds_nobody_up(serve: Serve) -> None:
     assert list(desk.outcomes)[-1] == "slow@example.com"
     assert desk.kinds.pop("slow@example.com") is Kind.UNKNOWN
     assert len(server.messages) == 50
+
+
+LAST_ANSWER = re.compile(rb"(go ahead|queued as \S+)\r\n$")
+"""To DATA, or to the dot."""
+
+
+class SlowCommit(Desk):
+    """One commit takes an hour, in which everybody else is answered."""
+
+    fleet: SmtpFleet
+    passed = 0.0
+
+    def mark(self, parcels: Sequence[Parcel]) -> list[bool]:
+        wires = [lane.conversation.wire.sock for lane in self.fleet._waiting.values()]
+        if not self.passed and len(wires) > 2 * FEW:
+            for wire in wires:
+                wire.settimeout(20)
+                while not LAST_ANSWER.search(wire.recv(65536, socket.MSG_PEEK)):
+                    time.sleep(0.001)
+                wire.settimeout(0)
+            self.passed = 3600.0
+        return super().mark(parcels)
+
+
+def test_who_was_answered_while_we_could_not_listen_was_answered(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve(latency=0.01)
+    names = [f"p{number}@example.com" for number in range(120)]
+    desk = SlowCommit([Parcel(name) for name in names])
+    monkeypatch.setattr(fleet, "MANY", FEW)  # the others wait for us
+    monkeypatch.setattr(fleet, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + desk.passed))
+    with closing(SmtpTransport(settings_for(server.port, connections=24)).fleet()) as desk.fleet:
+        desk.fleet.carry(desk)
+    assert desk.passed
+    assert desk.kinds == dict.fromkeys(names, Kind.SENT)
+    assert server.connections == 24
 
 
 def test_a_mark_that_is_refused_ends_its_own_connection_only(serve: Serve) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -124,13 +125,34 @@ def test_four_sessions_with_a_wrong_password_are_one_failed_login_in_five_minute
     assert len(server.logins) == 2
 
 
-def test_sessions_that_wait_for_a_server_that_is_down_share_the_answer(serve: Serve) -> None:
-    server = serve("banner#1=delay 0.3", "banner=reply 554 5.3.2 closed")
-    transport = SmtpTransport(settings_for(server.port, timeout=timedelta(seconds=0.1)))
+class Doorstep:
+    """A lock that knows who has come to it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.came: list[int] = []
+
+    def __enter__(self) -> None:
+        self.came.append(threading.get_ident())
+        self._lock.acquire()
+
+    def __exit__(self, *exc: object) -> None:
+        self._lock.release()
+
+
+def test_sessions_that_wait_for_a_server_that_is_down_share_the_answer(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve("banner#1=stall")
+    transport, doorstep = SmtpTransport(settings_for(server.port)), Doorstep()
+    monkeypatch.setattr(transport._door, "_lock", doorstep)
     with ThreadPoolExecutor(4) as pool:
-        outcomes = list(pool.map(lambda _: attempt(transport.session()), range(4)))
-    assert {outcome.kind for outcome in outcomes} == {Kind.DOWN}
-    assert server.connections < 4
+        outcomes = [pool.submit(attempt, transport.session()) for _ in range(4)]
+        while len(doorstep.came) < 4 or server.connections < 1:
+            time.sleep(0.001)
+        server.hang_up()
+        assert {outcome.result().kind for outcome in outcomes} == {Kind.DOWN}
+    assert server.connections == 1
     server.script()
     session = transport.session()
     assert attempt(session).kind is Kind.SENT
