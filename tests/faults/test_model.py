@@ -351,7 +351,7 @@ class Model(RuleBasedStateMachine):
             self.opened.__exit__(None, None, None)
 
 
-_examples = settings.default.max_examples if settings.get_current_profile_name() == "thorough" else 60
+_examples = 2000 if settings.get_current_profile_name() == "thorough" else 60
 Model.TestCase.settings = settings(
     max_examples=_examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

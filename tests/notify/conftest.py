@@ -24,6 +24,6 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 @pytest.fixture
 def poster() -> Iterator[HttpPoster]:
-    poster = HttpPoster(allow_private=False, seconds=5)
+    poster = HttpPoster(allow_private=False, seconds=60)
     yield poster
     poster.close()

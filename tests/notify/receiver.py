@@ -72,7 +72,7 @@ class Receiver:
             self._changed.notify_all()
         return self.script(received)
 
-    def wait_for(self, count: int, seconds: float = 10) -> list[Received]:
+    def wait_for(self, count: int, seconds: float = 60) -> list[Received]:
         """What came, once there are so many."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.got) >= count, seconds), f"only {len(self.got)} came"

@@ -30,7 +30,7 @@ def an_endpoint(url: str, *secrets: str, key_id: str | None = None) -> Endpoint:
 
 @contextmanager
 def a_poster(**given: object) -> Iterator[HttpPoster]:
-    poster = HttpPoster(**{"allow_private": False, "seconds": 5, **given})  # type: ignore[arg-type]
+    poster = HttpPoster(**{"allow_private": False, "seconds": 60, **given})  # type: ignore[arg-type]
     try:
         yield poster
     finally:
@@ -38,13 +38,14 @@ def a_poster(**given: object) -> Iterator[HttpPoster]:
 
 
 def test_the_published_verifier_accepts_it(receiver: Receiver, poster: HttpPoster) -> None:
+    before = int(time.time())
     answer = poster.post(an_endpoint(receiver.url), "evt_1", BODY)
     assert answer == Answer(200, "ok")
     (got,) = receiver.got
     assert got.body == BODY
     assert got.verified() == {"event": "webhook.test", "name": "Zoë"}
     assert got.id == "evt_1"
-    assert abs(int(got.headers["webhook-timestamp"]) - time.time()) < 5
+    assert before <= int(got.headers["webhook-timestamp"]) <= time.time()
     assert got.headers["host"] == f"127.0.0.1:{receiver.port}"
     assert got.headers["content-type"].startswith("application/json")
 
@@ -61,7 +62,7 @@ def test_what_was_changed_on_the_way_is_not_accepted(receiver: Receiver, poster:
     for body, headers in (
         (BODY.replace(b"test", b"tesT"), got.headers),
         (BODY, {**got.headers, "webhook-id": "evt_2"}),
-        (BODY, {**got.headers, "webhook-timestamp": str(int(time.time()) - 3)}),
+        (BODY, {**got.headers, "webhook-timestamp": str(int(got.headers["webhook-timestamp"]) - 3)}),
     ):
         with pytest.raises(WebhookVerificationError):
             Webhook(SECRET).verify(body, headers)
@@ -106,7 +107,7 @@ def test_retry_after_is_handed_on(receiver: Receiver, poster: HttpPoster) -> Non
 def _drip(head: bytes) -> Callable[[socket.socket], None]:
     def talk(connection: socket.socket) -> None:
         connection.sendall(head)
-        for _ in range(300):
+        while True:  # until nobody listens any more
             connection.sendall(b"x")
             time.sleep(0.1)
 
@@ -126,28 +127,47 @@ def _flood(head: bytes) -> Callable[[socket.socket], None]:
 FLOODED: list[int] = []
 
 
+ENDS_WITHIN = 20.0
+"""Seconds, well over what is waited for here; what is excluded never ends, or takes the patient minute."""
+
+
+@pytest.mark.parametrize(
+    ("talk", "text"),
+    [
+        pytest.param(lambda connection: time.sleep(60), "no answer within 1 s", id="silence"),
+        pytest.param(_drip(b"HTTP/1.1 200 OK\r\nx-slow: "), "no answer within 1 s", id="a head that never ends"),
+        pytest.param(_drip(b"HTTP/1.1 100 Continue\r\n\r\n"), "", id="only an interim answer"),
+    ],
+)
+def test_no_answer_takes_longer_than_it_may(talk: Callable[[socket.socket], None], text: str) -> None:
+    with saying(talk) as (url, _), a_poster(seconds=1.0) as poster:
+        started = time.monotonic()
+        answer = poster.post(an_endpoint(url), "evt_1", BODY)
+        assert 0.9 <= time.monotonic() - started < ENDS_WITHIN
+    assert answer.status is None
+    assert text in answer.text
+
+
 @pytest.mark.parametrize(
     ("talk", "status", "text"),
     [
-        pytest.param(lambda connection: time.sleep(30), None, "no answer within 1 s", id="silence"),
         pytest.param(lambda connection: None, None, "disconnected", id="hangs up"),
         pytest.param(lambda connection: connection.sendall(b"SSH-2.0-x\r\n"), None, "", id="no HTTP"),
-        pytest.param(_drip(b"HTTP/1.1 200 OK\r\nx-slow: "), None, "no answer within 1 s", id="a head that never ends"),
-        pytest.param(_drip(b"HTTP/1.1 100 Continue\r\n\r\n"), None, "", id="only an interim answer"),
         pytest.param(_drip(b"HTTP/1.1 200 OK\r\n\r\n"), 200, "xxx", id="a body that never ends, slowly"),
         pytest.param(_flood(b"HTTP/1.1 200 OK\r\n\r\n"), 200, "aaa", id="a body that never ends, fast"),
         pytest.param(_flood(b"HTTP/1.1 200 OK\r\nx: "), None, "too long", id="a head without an end"),
         pytest.param(_flood(b"HTTP/1.1 500 No\r\nContent-Length: 9999999999\r\n\r\n"), 500, "aaa", id="a giant"),
     ],
 )
-def test_no_answer_takes_longer_or_more_than_it_may(
-    talk: Callable[[socket.socket], None], status: int | None, text: str
+def test_no_answer_takes_more_than_it_may(
+    talk: Callable[[socket.socket], None], status: int | None, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("drip.notify.post.BODY_SECONDS", 1.0)
     FLOODED.clear()
-    with saying(talk) as (url, _), a_poster(seconds=1.0) as poster:
+    with saying(talk) as (url, _), a_poster(seconds=60.0) as poster:
         started = time.monotonic()
         answer = poster.post(an_endpoint(url), "evt_1", BODY)
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < ENDS_WITHIN
     assert answer.status == status
     assert text in answer.text
     assert sum(FLOODED) < 20_000_000, "what fits into the buffers of both ends, not what was offered"
@@ -165,13 +185,13 @@ def test_a_resolver_that_does_not_answer_is_not_waited_for_longer() -> None:
     over = threading.Event()
 
     def resolve(host: str, port: int) -> list[str]:
-        over.wait(30)
+        over.wait(60)
         return []
 
     with a_poster(seconds=0.5, resolve=resolve) as poster:
         started = time.monotonic()
         assert poster.post(an_endpoint("http://example.com/"), "evt_1", BODY).status is None
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < ENDS_WITHIN
     over.set()
 
 

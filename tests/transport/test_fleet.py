@@ -17,8 +17,8 @@ from drip.core.delivery import Outcome
 from drip.core.delivery import OutcomeKind as Kind
 from drip.engine.points import Point, listen
 from drip.engine.ports import Envelope
-from drip.transport.conversation import Habits
 from drip.transport import fleet
+from drip.transport.conversation import Habits
 from drip.transport.fleet import FEW, SmtpFleet
 from drip.transport.smtp import SmtpTransport
 from tests.smtp_server import Features, SmtpServer
