@@ -16,7 +16,7 @@ settings.register_profile(
 )
 # To find what these do not: `--hypothesis-profile search`, with other examples each time.
 settings.register_profile("search", settings.get_profile("drip"), derandomize=False, print_blob=True)
-settings.register_profile("thorough", settings.get_profile("search"))  # many more of them in tests that ask for it
+settings.register_profile("thorough", settings.get_profile("search"), max_examples=2000)
 settings.load_profile("drip")
 
 

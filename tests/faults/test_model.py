@@ -351,7 +351,8 @@ class Model(RuleBasedStateMachine):
             self.opened.__exit__(None, None, None)
 
 
-_examples = 2000 if settings.get_current_profile_name() == "thorough" else 60
+_thorough = settings.get_current_profile_name() == "thorough"
+_examples = settings.get_profile("thorough").max_examples if _thorough else 60
 Model.TestCase.settings = settings(
     max_examples=_examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
