@@ -20,6 +20,8 @@ LAST = datetime.max.replace(tzinfo=UTC, microsecond=999000)
 """The end of the calendar, in whole milliseconds: what would be due later is due then."""
 
 _DAY = timedelta(days=1)
+_STEADY = ZoneInfo("UTC")
+"""Clocks that are never changed: calendar days are exact there."""
 _SECOND = timedelta(seconds=1)
 
 
@@ -76,11 +78,12 @@ def add_delay(base: datetime, delay: timedelta, local: ZoneInfo) -> datetime:
     Raises:
         OverflowError: that is after the year 9999.
     """
-    days, rest = divmod(delay, _DAY)
-    moment = base.astimezone(UTC)
-    if days:
-        moment = _from_local(moment.astimezone(local).replace(tzinfo=None) + days * _DAY, local)
-    return moment + rest
+    days = delay.days
+    if not days or local is _STEADY:
+        return base.astimezone(UTC) + delay
+    # Within one zone datetime adds as clocks on the wall show it.
+    whole = timedelta(days)
+    return (base.astimezone(local) + whole).astimezone(UTC) + (delay - whole)
 
 
 def next_clock_time(moment: datetime, clock: time, local: ZoneInfo) -> datetime:

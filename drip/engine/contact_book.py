@@ -11,7 +11,7 @@ from drip.core.settings import Settings
 from drip.engine.contact_changes import ContactChange, note_changes
 from drip.engine.people import due_of
 from drip.engine.ports import Store
-from drip.engine.records import Contact, Person, Reschedule
+from drip.engine.records import Contact, Person
 from drip.engine.suppress import CONTACT_STATUS
 from drip.errors import NotFound
 
@@ -98,12 +98,12 @@ def find_contact(store: Store, email: str) -> Contact:
 
 
 def _retime(store: Store, settings: Settings, before: Mapping[int, Person], now: datetime) -> None:
-    changes = []
+    times = []
     for person in store.subscriptions.people(sorted(before)).values():
         moved = person.timezone != before[person.id].timezone
         if moved and person.next_send_at is not None and person.open_state is None:
             stored = store.sequences.by_id(person.sequence_id)
             assert stored is not None
             due = due_of(settings, stored, person, person.origin_at, person.base_at)
-            changes.append(Reschedule(person.id, person.next_step_id, due))
-    store.subscriptions.reschedule(changes, now)
+            times.append((person.id, due))
+    store.subscriptions.retime(times, now)

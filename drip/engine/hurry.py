@@ -8,7 +8,7 @@ from drip.core.events import EventType
 from drip.core.subscription import SubscriptionStatus
 from drip.engine.people import find_subscription
 from drip.engine.ports import Store
-from drip.engine.records import Event, Reschedule
+from drip.engine.records import Event
 from drip.errors import Refused
 
 
@@ -29,7 +29,7 @@ def skip_wait(store: Store, slug: str, email: str, now: datetime) -> bool:
             raise Refused("subscription_terminal", f"{found.email} does not wait for a time in {slug!r}")
         if person.next_send_at <= now:
             return False
-        store.subscriptions.reschedule([Reschedule(person.id, person.next_step_id, now)], now)
+        store.subscriptions.retime([(person.id, now)], now)
         data = {"wait": "skipped"}
         store.events.append([Event(EventType.CHANGED, now, person.sequence_id, person.id, person.next_step_id, data)])
     return True

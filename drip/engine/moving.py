@@ -22,37 +22,59 @@ CHUNK = 5000
 
 
 class Moves:
-    """Who moves where, kept small: 17 octets a person, as a plan of a million people is remembered until it is done."""
+    """Who moves where, kept small: 16 octets a person, as a plan of a million people is remembered until it is done."""
 
     def __init__(self) -> None:
-        self._people = array("q")
-        self._due = array("q")
-        self._keys: dict[str | None, int] = {}
-        self._steps = array("H")
+        self._retimed = _Times()
+        self._going: dict[str | None, _Times] = {}
         self._completed = array("q")
 
     def add(self, move: Move) -> None:
         """Remember a move; somebody who stays is left out."""
-        if move.completes:
+        if not move.moves:
+            return
+        way = move.way
+        if way.completes:
             self._completed.append(move.person.id)
-        elif move.moves:
-            self._people.append(move.person.id)
-            self._due.append(_NEVER if move.due_at is None else to_milliseconds(move.due_at))
-            self._steps.append(self._keys.setdefault(move.now, len(self._keys)))
+        elif way.before == way.now:
+            self._retimed.add(move)
+        else:
+            self._going.setdefault(way.now, _Times()).add(move)
+
+    def retimed(self) -> Iterator[tuple[int, datetime | None]]:
+        """Who waits for the same step, until another time."""
+        return iter(self._retimed)
 
     def going(self, stored: StoredSequence) -> Iterator[Reschedule]:
-        """Who waits for what, and until when.
+        """Who waits for another step, and until when.
 
         Args:
             stored: the sequence with the steps that they go to.
         """
-        ids = [stored.ids[key] if key else None for key in self._keys]
-        for row_id, step, due in zip(self._people, self._steps, self._due, strict=True):
-            yield Reschedule(row_id, ids[step], None if due == _NEVER else from_milliseconds(due))
+        for key, times in self._going.items():
+            step_id = stored.ids[key] if key else None
+            for row_id, due in times:
+                yield Reschedule(row_id, step_id, due)
 
     def completed(self) -> Iterator[int]:
         """Who has nothing left."""
         return iter(self._completed)
+
+
+class _Times:
+    """People, and when something is due for each."""
+
+    def __init__(self) -> None:
+        self._people = array("q")
+        self._due = array("q")
+
+    def add(self, move: Move) -> None:
+        self._people.append(move.person.id)
+        self._due.append(_NEVER if move.due_at is None else to_milliseconds(move.due_at))
+
+    def __iter__(self) -> Iterator[tuple[int, datetime | None]]:
+        for row_id, due in zip(self._people, self._due, strict=True):
+            yield row_id, None if due == _NEVER else from_milliseconds(due)
 
 
 _NEVER = -(2**63)
@@ -71,6 +93,9 @@ def write_moves(
         stored: as it was saved.
         progress: told how many people were written since it was last called.
     """
+    for times in _chunks(moves.retimed()):
+        store.subscriptions.retime(times, now)
+        progress(len(times))
     for chunk in _chunks(moves.going(stored)):
         store.subscriptions.reschedule(chunk, now)
         progress(len(chunk))

@@ -16,7 +16,7 @@ from drip.core.subscription import CancelReason, SubscriptionStatus
 from drip.engine.catalogue import Catalogue
 from drip.engine.onward import Onward
 from drip.engine.ports import Store
-from drip.engine.records import Event, Person, Reschedule, StoredSequence
+from drip.engine.records import Event, Person, StoredSequence
 from drip.engine.subscribe import find_sequence
 from drip.errors import NotFound, Refused
 
@@ -160,7 +160,7 @@ def set_variables(
         person = store.subscriptions.people([found.person.id])[found.person.id]
         if person.timezone != found.person.timezone and person.next_send_at is not None and person.follows_schedule:
             due = due_of(settings, found.stored, person, person.origin_at, person.base_at)
-            store.subscriptions.reschedule([Reschedule(person.id, person.next_step_id, due)], now)
+            store.subscriptions.retime([(person.id, due)], now)
         # What they were is kept, so that a message sent before can be rendered again.
         was = {name: before.get(name) for name in sorted(changes)}
         _append(store, EventType.CHANGED, person, now, variables=sorted(changes), was=was)

@@ -17,7 +17,7 @@ from drip.core.subscription import SubscriptionStatus
 from drip.engine.content import Library
 from drip.engine.moving import Moves
 from drip.engine.ports import Store
-from drip.engine.recompute import Move, recompute
+from drip.engine.recompute import Move, Way, recompute
 from drip.engine.records import StoredSequence
 
 
@@ -256,8 +256,38 @@ def _missing(store: Store, stored: StoredSequence, prune: bool) -> SequencePlan 
     return SequencePlan(slug=stored.slug, kind=kind, path=stored.path, people=people, affected=affected)
 
 
+class _Group:
+    """Counts those on one way."""
+
+    def __init__(self, way: Way) -> None:
+        self.way = way
+        self.people = 0
+        self.moved = 0
+        self.later = 0
+        self.earlier = 0
+        self.shifts: Counter[int] = Counter()
+        self.due_now = 0
+        self.due_unmoved = 0
+        """Of those, who do not move: their sequence sends again."""
+
+    def add(self, move: Move, due_now: bool) -> None:
+        self.people += 1
+        self.due_now += due_now
+        if not move.moves:
+            self.due_unmoved += due_now
+            return
+        self.moved += 1
+        old, new = move.person.next_send_at, move.due_at
+        if self.way.before == self.way.now and old is not None and new is not None:
+            self.shifts[round((new - old).total_seconds())] += 1
+            if new > old:
+                self.later += 1
+            else:
+                self.earlier += 1
+
+
 class _People:
-    """Counts what happens to those at one step."""
+    """Adds up what happens to those at one step."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -265,22 +295,27 @@ class _People:
         self.held: Counter[DeliveryState] = Counter()
         self.goes_to: Counter[str] = Counter()
 
-    def wait(self, move: Move, due_now: bool) -> None:
-        """Count somebody who waits for the step as applied."""
-        self.counts["waiting"] += 1
-        self.counts["due_now"] += due_now
-        old, new = move.person.next_send_at, move.due_at
-        if move.completes:
-            self.counts["completes"] += 1
-        elif move.now != move.before:
-            self.goes_to[move.now or ""] += 1
-        elif old is None or new is None or old == new:
-            self.counts["unchanged"] += 1
-            if move.person.open_state is not None and not move.person.follows_schedule:
-                self.held[move.person.open_state] += 1
+    def wait(self, group: _Group, *, moved: bool = False) -> None:
+        """Count those who wait for the step as applied.
+
+        Args:
+            moved: leave out for whom nothing changes.
+        """
+        way, people = group.way, group.moved if moved else group.people
+        self.counts["waiting"] += people
+        self.counts["due_now"] += group.due_now - (group.due_unmoved if moved else 0)
+        if way.completes:
+            self.counts["completes"] += people
+        elif way.now != way.before:
+            self.goes_to[way.now or ""] += people
         else:
-            self.counts["later" if new > old else "earlier"] += 1
-            self.shifts[round((new - old).total_seconds())] += 1
+            unchanged = people - group.later - group.earlier
+            self.counts["unchanged"] += unchanged
+            if way.place.open_state is not None and not way.place.follows_schedule:
+                self.held[way.place.open_state] += unchanged
+            self.counts["later"] += group.later
+            self.counts["earlier"] += group.earlier
+            self.shifts.update(group.shifts)
 
     def found(self, *, removed: bool = False) -> StepPeople:
         """The counts."""
@@ -289,49 +324,61 @@ class _People:
         return StepPeople(
             **{name: self.counts[name] for name in names},
             shifts={timedelta(seconds=seconds): people for seconds, people in sorted(self.shifts.items())},
-            held=dict(self.held),
-            go_on_to=dict(self.goes_to),
+            held=dict(+self.held),
+            go_on_to=dict(+self.goes_to),
         )
 
 
 class _Tally:
-    """Counts moves per step."""
+    """Counts moves per way, and adds them up per step."""
 
     def __init__(self, edits: Sequence[StepEdit], *, sending: bool, was_sending: bool, now: datetime) -> None:
         self._edits = {edit.key: edit for edit in edits}
         self._sending = sending
         self._was_sending = was_sending
         self._now = now
-        self._steps = {edit.key: _People() for edit in edits}
-        self._others = _People()
-        self.people = 0
-        self.affected = 0
-        self.due_now = 0
+        self._groups: dict[Way, _Group] = {}
 
     def add(self, move: Move) -> None:
-        self.people += 1
-        due_now = self._becomes_due(move)
-        self.affected += move.moves or due_now
-        self.due_now += due_now
-        for key, people in self._steps.items():
-            people.counts["will_get" if key in move.ahead else "never"] += 1
-        if move.before in self._steps:
-            self._steps[move.before].wait(move, due_now)
-        elif move.now in self._steps:
-            self._steps[move.now].counts["due_now"] += due_now
-        elif move.before is not None and move.moves:
-            self._others.wait(move, due_now)
+        group = self._groups.get(move.way)
+        if group is None:
+            group = self._groups[move.way] = _Group(move.way)
+        group.add(move, self._becomes_due(move))
+
+    @property
+    def people(self) -> int:
+        return sum(group.people for group in self._groups.values())
+
+    @property
+    def affected(self) -> int:
+        return sum(group.moved + group.due_unmoved for group in self._groups.values())
+
+    @property
+    def due_now(self) -> int:
+        return sum(group.due_now for group in self._groups.values())
 
     def of(self, key: str) -> StepPeople:
-        return self._steps[key].found(removed=self._edits[key].kind is EditKind.REMOVED)
+        people = _People()
+        for group in self._groups.values():
+            people.counts["will_get" if key in group.way.ahead else "never"] += group.people
+            if group.way.before == key:
+                people.wait(group)
+            elif group.way.now == key and group.way.before not in self._edits:
+                people.counts["due_now"] += group.due_now
+        return people.found(removed=self._edits[key].kind is EditKind.REMOVED)
 
     @property
     def others(self) -> StepPeople:
-        return self._others.found()
+        people = _People()
+        for group in self._groups.values():
+            if group.way.before is not None and not {group.way.before, group.way.now} & self._edits.keys():
+                people.wait(group, moved=True)
+        return people.found()
 
     def _becomes_due(self, move: Move) -> bool:
-        if not self._sending or move.person.status is not SubscriptionStatus.ACTIVE or move.due_at is None:
+        if move.due_at is None or not self._sending or move.due_at > self._now:
             return False
-        old = move.person.next_send_at
-        was_due = self._was_sending and old is not None and old <= self._now and move.before == move.now
-        return move.due_at <= self._now and not was_due
+        way, old = move.way, move.person.next_send_at
+        if way.place.status is not SubscriptionStatus.ACTIVE:
+            return False
+        return not (self._was_sending and old is not None and old <= self._now and way.before == way.now)

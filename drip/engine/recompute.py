@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from drip.core.delivery import DeliveryState
@@ -13,31 +15,42 @@ from drip.core.schedule import base_of, due_at, subscriber_zone
 from drip.core.sequence import Sequence
 from drip.core.subscription import SubscriptionStatus
 from drip.engine.ports import Store
-from drip.engine.records import Person, StoredSequence
+from drip.engine.records import Place, Standing, StoredSequence
 
 PAGE = 2000
-"""People read at once."""
+"""People whose deliveries are asked for at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """What an edit does to all who stand at one place and have had the same."""
+
+    place: Place
+    before: str | None
+    """The key of the step they wait for as applied; None when nothing is pending."""
+    now: str | None
+    """The key of the step they will wait for; None when nothing is left."""
+    retimed: bool
+    """Whether the schedule says anew when that is due; False where the time stays as it is, or nothing is left."""
+    completes: bool
+    ahead: frozenset[str]
+    """The keys that they will still get, when nothing else changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """What an edit does to one person."""
 
-    person: Person
-    before: str | None
-    """The key of the step they wait for as applied; None when nothing is pending."""
-    now: str | None
-    """The key of the step they will wait for; None when nothing is left."""
+    person: Standing
+    way: Way
     due_at: datetime | None
-    """When it will be due; None when nothing is left, or they wait for a decision."""
-    completes: bool
-    ahead: frozenset[str]
-    """The keys that they will still get, when nothing else changes."""
+    """When what they wait for will be due; None when nothing is left, or they wait for a decision."""
 
     @property
     def moves(self) -> bool:
         """Whether anything at all changes for them."""
-        return self.completes or self.before != self.now or self.due_at != self.person.next_send_at
+        way = self.way
+        return way.completes or way.before != way.now or self.due_at != self.person.next_send_at
 
 
 def recompute(store: Store, stored: StoredSequence, after: Sequence, default_zone: ZoneInfo) -> Iterator[Move]:
@@ -46,13 +59,27 @@ def recompute(store: Store, stored: StoredSequence, after: Sequence, default_zon
     Nothing is written. People whose delivery is being sent or is unknown stay where they are.
     """
     rule = _Rule(stored, after, default_zone)
-    ids = store.subscriptions.live(stored.id)
-    for start in range(0, len(ids), PAGE):
-        page = ids[start : start + PAGE]
-        people = store.subscriptions.people(page)
-        handled = store.subscriptions.handled(page)
-        for row_id in page:
-            yield rule.move(people[row_id], frozenset(handled[row_id]))
+    everybody = store.subscriptions.standing(stored.id)
+    while page := list(islice(everybody, PAGE)):
+        had = _had(store, rule, page)
+        for person in page:
+            yield rule.move(person, had.get(person.id, _NOTHING))
+
+
+_NOTHING: frozenset[int] = frozenset()
+
+
+def _had(store: Store, rule: _Rule, page: Iterable[Standing]) -> dict[int, frozenset[int]]:
+    """The steps that people have had of those that may lie ahead of them; mostly nobody has."""
+    asked: dict[tuple[int, ...], list[int]] = {}
+    for person in page:
+        if steps := rule.to_ask(person.place):
+            asked.setdefault(steps, []).append(person.id)
+    return {
+        row_id: frozenset(handled)
+        for steps, row_ids in asked.items()
+        for row_id, handled in store.subscriptions.handled_among(row_ids, steps).items()
+    }
 
 
 def keeps_everybody(before: Sequence, after: Sequence) -> bool:
@@ -70,53 +97,75 @@ class _Rule:
         self._stored = stored
         self._before = stored.sequence
         self._after = after
-        self._zone = default_zone
         self._live = {step.key: step for step in after.steps}
         self._order = merge_order(stored.order, [step.key for step in after.steps])
         self._rank = {key: rank for rank, key in enumerate(self._order)}
-        self._places: dict[tuple[int | None, str | None, frozenset[int], bool], tuple[str | None, frozenset[str]]] = {}
         self._kept = {
             step.key
             for step in self._before.steps
             if step.key in self._live and same_schedule(self._before, after, step, self._live[step.key])
         }
+        self._ways: dict[tuple[Place, frozenset[int]], Way] = {}
+        self._asks: dict[Place, tuple[int, ...]] = {}
+        # Bounded, as people may name what they like.
+        self._local = lru_cache(maxsize=1024)(lambda name: subscriber_zone(name, after, default_zone))
 
-    def move(self, person: Person, handled: frozenset[int]) -> Move:
-        before = None if person.next_step_id is None else self._stored.keys[person.next_step_id]
-        stays = before is not None and self._stays(person, before)
-        place = (person.last_step_id, before, handled, stays)
-        if place not in self._places:
-            self._places[place] = self._look_ahead(*place)
-        now, ahead = self._places[place]
-        if stays:
-            return Move(person, before, before, person.next_send_at, False, ahead)
-        if now is None:
-            completes = bool(self._live) and person.status is not SubscriptionStatus.FAILED
-            return Move(person, before, None, None, completes, ahead)
-        if now == before and (now in self._kept or not person.follows_schedule):
-            return Move(person, before, now, person.next_send_at, False, ahead)
-        return Move(person, before, now, self._due(person, now), False, ahead)
+    def move(self, person: Standing, had: frozenset[int]) -> Move:
+        """What becomes of somebody.
 
-    def _look_ahead(
-        self, last_id: int | None, before: str | None, handled: frozenset[int], stays: bool
-    ) -> tuple[str | None, frozenset[str]]:
-        """The next step, and all that are still to come, for everybody at the same place."""
-        last = None if last_id is None else self._stored.keys[last_id]
-        keys = {self._stored.keys[step_id] for step_id in handled}
+        Args:
+            had: what they have had of `to_ask`.
+        """
+        key = (person.place, had)
+        way = self._ways.get(key)
+        if way is None:
+            way = self._ways[key] = self._way(person.place, had)
+        if way.retimed:
+            return Move(person, way, self._due(person, way))
+        return Move(person, way, person.next_send_at if way.now is not None else None)
+
+    def to_ask(self, place: Place) -> tuple[int, ...]:
+        """The rows of the steps of which it matters whether somebody at a place has had them.
+
+        Of the one they wait for the place says it.
+        """
+        steps = self._asks.get(place)
+        if steps is None:
+            ids, waited = self._stored.ids, self._key(place.next_step_id)
+            behind = [self._rank[key] for key in (self._key(place.last_step_id), waited) if key is not None]
+            start = min(behind) if place.last_step_id is not None else -1
+            steps = self._asks[place] = tuple(
+                ids[key] for key in self._live if key in ids and key != waited and self._rank[key] > start
+            )
+        return steps
+
+    def _way(self, place: Place, had: frozenset[int]) -> Way:
+        before, last = self._key(place.next_step_id), self._key(place.last_step_id)
+        stays = before is not None and self._stays(place, before)
+        keys = {self._stored.keys[step_id] for step_id in had}
         # Who is held at a step goes on from there when it is settled: what was put before it is not for them.
         behind = before if stays else last
         start = -1 if behind is None else self._rank[behind]
-        ahead = frozenset(key for key in self._live if self._rank[key] > start and key not in keys)
-        return next_step(self._order, self._live, last=last, handled=keys - {before}), ahead
+        known = keys if place.open_state in (None, DeliveryState.DEFERRED) else {*keys, before}
+        ahead = frozenset(key for key in self._live if self._rank[key] > start and key not in known)
+        if stays:
+            return Way(place, before, before, retimed=False, completes=False, ahead=ahead)
+        now = next_step(self._order, self._live, last=last, handled=keys)
+        completes = now is None and bool(self._live) and place.status is not SubscriptionStatus.FAILED
+        keeps = now is None or (now == before and (now in self._kept or not place.follows_schedule))
+        return Way(place, before, now, retimed=not keeps, completes=completes, ahead=ahead)
 
-    def _stays(self, person: Person, before: str) -> bool:
+    def _stays(self, place: Place, before: str) -> bool:
         """Held by a delivery in doubt, or failed at a step that is still there."""
-        if person.open_state in (DeliveryState.SENDING, DeliveryState.UNKNOWN):
+        if place.open_state in (DeliveryState.SENDING, DeliveryState.UNKNOWN):
             return True
-        return person.open_state is DeliveryState.FAILED and before in self._live
+        return place.open_state is DeliveryState.FAILED and before in self._live
 
-    def _due(self, person: Person, key: str) -> datetime:
-        previous = None if person.last_step_id is None else person.base_at
+    def _key(self, step_id: int | None) -> str | None:
+        return None if step_id is None else self._stored.keys[step_id]
+
+    def _due(self, person: Standing, way: Way) -> datetime:
+        assert way.now is not None
+        previous = None if way.place.last_step_id is None else person.base_at
         base = base_of(self._after, origin=person.origin_at, previous=previous)
-        local = subscriber_zone(person.timezone, self._after, self._zone)
-        return due_at(self._live[key], self._after, base=base, local=local)
+        return due_at(self._live[way.now], self._after, base=base, local=self._local(person.timezone))

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from drip.core.delivery import DeliveryState, Reason
-from drip.core.moments import from_milliseconds, to_milliseconds
+from drip.core.moments import to_milliseconds
 from drip.core.subscription import LIVE, CancelReason, SubscriptionStatus
-from drip.engine.records import NewSubscription, Person, Reschedule
+from drip.engine.records import NewSubscription, Person, Reschedule, Standing
 from drip.store.database import Database
+from drip.store.people import PERSON, person_of, standing_in
 from drip.store.rows import dump, given, load, marks, moment, ms
 
 OPT_OUTS = (CancelReason.UNSUBSCRIBED, CancelReason.COMPLAINED)
 """The person's own word: no other reason takes its place."""
 
-_STATUSES = {status.value: status for status in SubscriptionStatus}
-_STATES = {state.value: state for state in DeliveryState}
 _LIVE = ", ".join(f"'{status.value}'" for status in LIVE)
-
-_PERSON = """
-    s.id, s.sequence_id, s.contact_id, s.status, s.cancel_reason, s.claim, s.started_at, s.origin_at, s.base_at,
-    s.last_step_id, s.next_step_id, s.next_send_at, s.paused_at,
-    CASE WHEN instr(s.variables, '"timezone"') > 0 THEN s.variables END,
-    CASE WHEN instr(c.variables, '"timezone"') > 0 THEN c.variables END, d.state, d.reason
-    FROM subscription s JOIN contact c ON c.id = s.contact_id
-    LEFT JOIN delivery d ON d.subscription_id = s.id AND d.step_id = s.next_step_id
-"""
 
 
 class Subscriptions:
@@ -111,8 +101,15 @@ class Subscriptions:
 
     def people(self, row_ids: Sequence[int]) -> dict[int, Person]:
         """What schedules depend on, of at most some thousands."""
-        rows = self._database.rows(f"SELECT {_PERSON} WHERE s.id IN ({marks(len(row_ids))})", *row_ids)
-        return {row[0]: _person(row) for row in rows}
+        rows = self._database.rows(f"SELECT {PERSON} WHERE s.id IN ({marks(len(row_ids))})", *row_ids)
+        return {row[0]: person_of(row) for row in rows}
+
+    def standing(self, sequence_id: int) -> Iterator[Standing]:
+        """Everybody in a sequence whom an edit may move: active and paused ones, and failed ones. Place by place.
+
+        Write nothing to them meanwhile.
+        """
+        return standing_in(self._database, sequence_id)
 
     def handled(self, row_ids: Sequence[int]) -> dict[int, set[int]]:
         """The ids of the steps that each has a delivery of which is not merely deferred."""
@@ -123,6 +120,19 @@ class Subscriptions:
             *row_ids,
         ):
             found[row_id].add(step_id)
+        return found
+
+    def handled_among(self, row_ids: Sequence[int], step_ids: Sequence[int]) -> dict[int, set[int]]:
+        """As `handled`, but only of these steps, and only those people who have one."""
+        found: dict[int, set[int]] = {}
+        # The plus keeps the steps out of the search: one look at all that a person has had, not one for each step.
+        for row_id, step_id in self._database.rows(
+            f"SELECT subscription_id, step_id FROM delivery WHERE subscription_id IN ({marks(len(row_ids))})"
+            f" AND +step_id IN ({marks(len(step_ids))}) AND state <> 'deferred'",
+            *row_ids,
+            *step_ids,
+        ):
+            found.setdefault(row_id, set()).add(step_id)
         return found
 
     def states(self, row_id: int) -> dict[int, DeliveryState]:
@@ -209,11 +219,11 @@ class Subscriptions:
     def cancelled_at(self, contact_id: int, reason: CancelReason, at: datetime) -> list[Person]:
         """A contact's subscriptions that were cancelled for that reason at that moment."""
         rows = self._database.rows(
-            f"SELECT {_PERSON} WHERE s.contact_id = ? AND s.replaced = 0 AND s.status = 'cancelled'"
+            f"SELECT {PERSON} WHERE s.contact_id = ? AND s.replaced = 0 AND s.status = 'cancelled'"
             " AND s.cancel_reason = ? AND s.cancelled_at = ?",
             *(contact_id, reason.value, ms(at)),
         )
-        return [_person(row) for row in rows]
+        return [person_of(row) for row in rows]
 
     def failed_with(self, delivery_ids: Sequence[int]) -> list[int]:
         """The subscriptions that failed because of one of these deliveries."""
@@ -255,6 +265,14 @@ class Subscriptions:
             [(change.next_step_id, ms(change.next_send_at), at, change.id) for change in changes],
         )
 
+    def retime(self, times: Iterable[tuple[int, datetime | None]], now: datetime) -> None:
+        """Set when the step that they wait for is due: half the work of a reschedule."""
+        at = to_milliseconds(now)
+        self._database.run_many(
+            "UPDATE subscription SET next_send_at = ?, updated_at = ? WHERE id = ?",
+            [(ms(due), at, row_id) for row_id, due in times],
+        )
+
     def hold_due(self, until: datetime, now: datetime, row_id: int | None = None) -> list[int]:
         """Make everybody wait for a decision whose step was due until then, or one of them; their ids.
 
@@ -288,20 +306,13 @@ class Subscriptions:
     def drop_deferred_passed(self, sequence_id: int) -> None:
         """Forget the deferred deliveries of steps that were removed, or lie before what their person waits for."""
         self._database.run(
-            "DELETE FROM delivery WHERE state = 'deferred' AND step_id IN (SELECT id FROM step WHERE sequence_id = ?)"
+            f"DELETE FROM delivery {self._database.by_index('delivery_step')} WHERE state = 'deferred'"
+            " AND step_id IN (SELECT id FROM step WHERE sequence_id = ?)"
             " AND EXISTS (SELECT 1 FROM subscription s JOIN step t ON t.id = delivery.step_id"
             " LEFT JOIN step n ON n.id = s.next_step_id"
             " WHERE s.id = delivery.subscription_id AND (t.position IS NULL OR n.id IS NULL OR t.rank < n.rank))",
             sequence_id,
         )
-
-    def live(self, sequence_id: int) -> list[int]:
-        """The ids of those that an edit may move: active and paused ones, and failed ones."""
-        rows = self._database.rows(
-            f"SELECT id FROM subscription WHERE sequence_id = ? AND replaced = 0 AND status IN ({_LIVE}) ORDER BY id",
-            sequence_id,
-        )
-        return [row_id for (row_id,) in rows]
 
     def count_live(self, sequence_id: int) -> int:
         """How many live subscriptions a sequence has."""
@@ -326,35 +337,3 @@ class Subscriptions:
     def has_any(self, sequence_id: int) -> bool:
         """Whether anybody ever was in it."""
         return self._database.row("SELECT 1 FROM subscription WHERE sequence_id = ? LIMIT 1", sequence_id) is not None
-
-
-def _person(row: tuple[Any, ...]) -> Person:
-    # Read by the hundred thousand: positions and look-ups cost half of names and calls.
-    row_id, sequence_id, contact_id, status, reason, claim, started_at, origin_at, base_at, *rest = row
-    last_step_id, next_step_id, next_send_at, paused_at, own, contacts, state, why = rest
-    return Person(
-        row_id,
-        sequence_id,
-        contact_id,
-        _STATUSES[status],
-        CancelReason(reason) if reason else None,
-        claim,
-        from_milliseconds(started_at),
-        from_milliseconds(origin_at),
-        moment(base_at),
-        last_step_id,
-        next_step_id,
-        moment(next_send_at),
-        moment(paused_at),
-        None if own is None and contacts is None else _zone(own, contacts),
-        _STATES[state] if state else None,
-        Reason(why) if why else None,
-    )
-
-
-def _zone(own: str | None, contacts: str | None) -> str | None:
-    """The variable `timezone` of a subscription, else of its contact, where it is text."""
-    zone = load(own).get("timezone") if own else None
-    if zone is None and contacts:
-        zone = load(contacts).get("timezone")
-    return zone if isinstance(zone, str) else None

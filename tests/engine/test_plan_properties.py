@@ -147,8 +147,8 @@ def check_edit(lab: OneThread, after: EmailSequence) -> None:
             assert (status, key, due) == before[row_id]
             continue
         move = foretold[row_id]
-        assert (key, due) == (move.now, None if move.due_at is None else _ms(move.due_at))
-        assert status == ("completed" if move.completes else before[row_id][0])
+        assert (key, due) == (move.way.now, None if move.due_at is None else _ms(move.due_at))
+        assert status == ("completed" if move.way.completes else before[row_id][0])
         is_due = status == "active" and now_sends.sends and due is not None and due <= _ms(lab.now)
         old = before[row_id][2]
         was_due = stored.sends and old is not None and old <= _ms(lab.now)

@@ -160,3 +160,22 @@ def test_taking_in_what_came_back_looks_through_no_growing_table(crowd: Lab, mon
         left = Report("left", (Finding(ReportKind.UNSUBSCRIBE),), leave_token=leaving)
         assert take_in(crowd.store, crowd.settings, left, crowd.now)[0].proven
     assert recorder.scans() == [], "\n".join(recorder.scans())
+
+
+def test_an_apply_looks_only_at_the_people_of_its_sequence_and_sorts_nobody(
+    crowd: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd.move("1d")
+    crowd.tick(limit=50)
+    recorder = Recorder(crowd)
+    with monkeypatch.context() as patched:
+        recorder.install(patched)
+        other = a_sequence(a_step("one"), a_step("two", "1d"), id="other")
+        for steps in (("one", "5d"), ("two", "6d")), (("two", "6d"), ("one", "5d")), (("two", "6d"),):
+            crowd.apply(other, a_sequence(*(a_step(*step) for step in steps)))
+    assert len([sql for sql in recorder.seen if "UPDATE subscription" in sql]) == 3
+    assert recorder.scans() == [], "\n".join(recorder.scans())
+    (standing,) = [(sql, params) for sql, params in recorder.seen.values() if "ORDER BY s.next_step_id" in sql]
+    plan = [row[3] for row in crowd.store.database.rows(f"EXPLAIN QUERY PLAN {standing[0]}", *standing[1])]
+    assert plan[0] == "SEARCH s USING INDEX subscription_place (sequence_id=? AND status=?)"
+    assert not [step for step in plan if "TEMP B-TREE" in step]

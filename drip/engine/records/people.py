@@ -68,9 +68,44 @@ class Person:
     @property
     def follows_schedule(self) -> bool:
         """Whether the schedule alone says when their step is due: no answer of a server, no decision of a person."""
-        if self.open_state is DeliveryState.DEFERRED:
-            return self.open_reason in (Reason.WINDOW, Reason.LIMIT)
-        return self.open_state is None
+        return _follows_schedule(self.open_state, self.open_reason)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where people of a sequence stand, one object for all at the same: an edit does the same to each of them."""
+
+    status: SubscriptionStatus
+    last_step_id: int | None
+    next_step_id: int | None
+    open_state: DeliveryState | None
+    """As a person's."""
+    open_reason: Reason | None
+    """As a person's."""
+
+    @property
+    def follows_schedule(self) -> bool:
+        """As a person's."""
+        return _follows_schedule(self.open_state, self.open_reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Somebody at a place, with what their time is computed from. Read by the hundred thousand."""
+
+    id: int
+    place: Place
+    origin_at: datetime
+    base_at: datetime | None
+    next_send_at: datetime | None
+    timezone: str | None
+    """As a person's."""
+
+
+def _follows_schedule(state: DeliveryState | None, reason: Reason | None) -> bool:
+    if state is DeliveryState.DEFERRED:
+        return reason in (Reason.WINDOW, Reason.LIMIT)
+    return state is None
 
 
 @dataclass(frozen=True, slots=True)
