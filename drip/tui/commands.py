@@ -69,7 +69,7 @@ class GoTo(Provider):
     def _slugs(self) -> list[str]:
         from drip.tui.screens.home import HomeScreen
 
-        for screen in self.app.screen_stack:
+        for screen in self.app.get_screen_stack(self.app.DEFAULT_MODE):
             if isinstance(screen, HomeScreen):
                 return [row.slug for row in screen.rows]
         return []

@@ -119,6 +119,12 @@ async def test_the_bottom_line_never_loses_help_and_the_way_out(busy: Room) -> N
             assert ("…" in bottom) == (width < 200)  # what does not fit is on the help screen
 
 
+async def test_a_line_of_the_log_that_is_cut_says_so(room: Room) -> None:
+    for width in range(80, 100):
+        async with room.dashboard(width, 24) as driver:
+            assert re.search(r"welcome +(revision 1 |[revision 1]*… )", driver.text), driver.text
+
+
 async def test_a_key_in_the_bottom_line_is_clicked(busy: Room) -> None:
     async with busy.dashboard(80, 24) as driver:
         bottom = driver.text.splitlines()[-1]

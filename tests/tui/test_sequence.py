@@ -258,6 +258,9 @@ async def test_what_is_typed_right_after_the_slash_is_searched_for(room: Room) -
         await driver.settle()
         assert driver.app.screen.query_one("#search", Input).value == "a/b"
         assert shown(driver) == ["ada@example.com"]
+        assert "Search" not in driver.text.splitlines()[-1]  # there, the key is a letter like others
+        await driver.press("escape")
+        assert "/ Search" in driver.text.splitlines()[-1]
 
 
 async def test_steps_are_there_before_anything_is_counted(lively: Room, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from asyncio import timeout
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from rich.cells import cell_len
 from drip.store.database import GivenUp
 from drip.tui.bindings import keys_of
 from drip.tui.screens.place import Place
+from drip.tui.widgets.top import PlaceTab
 from tests.tui.room import Driver, Room
 
 PLACES = ((), ("enter",), ("enter", "tab", "tab", "enter"), ("2",), ("3",))
+TABS = ("HomeScreen", "AttentionScreen", "FilesScreen")
 HOSTILE = (
     "[bold red]not markup[/]",
     "\x1b[31mred\x1b[0m\x07",
@@ -130,6 +133,16 @@ async def test_the_palette_runs_what_the_keys_do(lively: Room) -> None:
         assert driver.place == "AttentionScreen"
 
 
+@pytest.mark.parametrize("place", ["2", "3"])
+async def test_the_palette_goes_to_a_sequence_from_everywhere(lively: Room, place: str) -> None:
+    async with lively.dashboard() as driver:
+        await driver.press(place, "colon")
+        await driver.type("nurture")
+        await driver.press("enter")
+        assert "○ draft" in driver.text
+        assert driver.place == "SequenceScreen"
+
+
 async def test_light_and_dark(room: Room) -> None:
     async with room.dashboard() as driver:
         shown = []
@@ -144,6 +157,18 @@ async def test_tabs_are_clicked(room: Room) -> None:
         await driver.pilot.click("PlaceTab:last-of-type", offset=(2, 0))
         await driver.settle()
         assert driver.place in ("FilesScreen", "AttentionScreen")
+
+
+async def test_a_tab_is_clicked_from_deep_inside_and_keys_still_do_something(lively: Room) -> None:
+    async with lively.dashboard() as driver, timeout(20):
+        for wanted in ("AttentionScreen", "FilesScreen", "HomeScreen"):
+            await driver.press("1", "enter", "tab", "enter")
+            await driver.pilot.click(list(driver.app.screen.query(PlaceTab))[TABS.index(wanted)])
+            await driver.settle()
+            assert driver.place == wanted
+            await driver.press("question_mark")
+            assert driver.place == "HelpScreen"
+            await driver.press("escape")
 
 
 async def test_q_quits(room: Room) -> None:

@@ -314,13 +314,13 @@ class SequenceScreen(Place):
             return
         super().action_back()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In the search, a slash is a slash."""
+        return action != "search" or not isinstance(self.focused, Input)
+
     def action_search(self) -> None:
-        """Into the search; in it, a slash is a slash."""
-        search = self.query_one("#search", Input)
-        if self.focused is search:
-            search.call_later(search.insert_text_at_cursor, "/")  # after the keys that came before it
-        else:
-            self.set_focus(search)
+        """Into the search."""
+        self.set_focus(self.query_one("#search", Input))
 
     def action_filter(self) -> None:
         """The next status."""

@@ -21,8 +21,6 @@ from drip.tui.marks import mark, safe
 
 KEPT = 1000
 """Lines."""
-LONGEST = 200
-"""Cells of one part of a line."""
 
 
 class LiveLog(ScrollView, can_focus=True):
@@ -92,7 +90,7 @@ def log_line(entry: LogEntry, zone: tzinfo, width: int) -> Text:
     for word, cells, style in ((str(who), 24 if width < 100 else 32, ""), (where, 18 if width < 100 else 28, "cyan")):
         shown = safe(word, cells)
         text.append(shown.plain + " " * (cells - shown.cell_len + 2), style)
-    return text.append(safe(data_words(_told(entry.data)), LONGEST).plain, "dim")
+    return text.append(safe(data_words(_told(entry.data)), max(width - text.cell_len, 0)).plain, "dim")
 
 
 def _told(data: Mapping[str, Any]) -> Mapping[str, Any]:

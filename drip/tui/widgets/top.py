@@ -32,9 +32,10 @@ class PlaceTab(Line):
         """Show how many things wait there."""
         self.say(Text(f" {self._key} {self._word}{f' ({number})' if number else ''} "), layout=True)
 
-    async def on_click(self) -> None:
+    def on_click(self) -> None:
         """Go there."""
-        await self.app.run_action(f"app.place('{self._place}')")
+        # By the app, not by this tab: it may go away with its place, which would wait for the tab to be done.
+        self.app.call_later(self.app.run_action, f"app.place('{self._place}')")
 
 
 class TopLine(Horizontal):
