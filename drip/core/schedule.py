@@ -10,6 +10,7 @@ in it: one that lies in spring's gap does not open that day, one that autumn sho
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,6 +19,9 @@ from drip.core.sequence import DelayFrom, SendWindow, Sequence, Step
 
 LAST = datetime.max.replace(tzinfo=UTC, microsecond=999000)
 """The end of the calendar, in whole milliseconds: what would be due later is due then."""
+
+ClockTime = Callable[[datetime, time, ZoneInfo], datetime]
+Opening = Callable[[SendWindow, datetime, ZoneInfo], datetime]
 
 _DAY = timedelta(days=1)
 _STEADY = ZoneInfo("UTC")
@@ -43,19 +47,29 @@ def subscriber_zone(wanted: object, sequence: Sequence, default: ZoneInfo) -> Zo
     return default
 
 
-def due_at(step: Step, sequence: Sequence, *, base: datetime, local: ZoneInfo) -> datetime:
+def due_at(
+    step: Step,
+    sequence: Sequence,
+    *,
+    base: datetime,
+    local: ZoneInfo,
+    clock_time: ClockTime | None = None,
+    opening: Opening | None = None,
+) -> datetime:
     """When a step is due, in UTC.
 
     Args:
         base: aware; see `base_of`.
         local: the subscriber's zone.
+        clock_time: answers as `next_clock_time`, which None is.
+        opening: answers as `next_open`, which None is.
     """
     try:
         moment = add_delay(base, step.delay, local)
         if step.at is not None:
-            moment = next_clock_time(moment, step.at, local)
+            moment = (clock_time or next_clock_time)(moment, step.at, local)
         window = sequence.window_of(step)
-        return moment if window is None else next_open(window, moment, local)
+        return moment if window is None else (opening or next_open)(window, moment, local)
     except OverflowError:
         return LAST
 

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 from drip.core.delivery import DeliveryState
 from drip.core.edits import merge_order, next_step, same_schedule
-from drip.core.schedule import base_of, due_at, subscriber_zone
+from drip.core.schedule import base_of, subscriber_zone
 from drip.core.sequence import Sequence
 from drip.core.subscription import SubscriptionStatus
+from drip.core.timetable import Timetable
 from drip.engine.ports import Store
 from drip.engine.records import Place, Standing, StoredSequence
 
@@ -107,6 +108,7 @@ class _Rule:
         }
         self._ways: dict[tuple[Place, frozenset[int]], Way] = {}
         self._asks: dict[Place, tuple[int, ...]] = {}
+        self._timetable = Timetable(after)
         # Bounded, as people may name what they like.
         self._local = lru_cache(maxsize=1024)(lambda name: subscriber_zone(name, after, default_zone))
 
@@ -168,4 +170,4 @@ class _Rule:
         assert way.now is not None
         previous = None if way.place.last_step_id is None else person.base_at
         base = base_of(self._after, origin=person.origin_at, previous=previous)
-        return due_at(self._live[way.now], self._after, base=base, local=self._local(person.timezone))
+        return self._timetable.due_at(self._live[way.now], base=base, local=self._local(person.timezone))
