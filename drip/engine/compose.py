@@ -1,4 +1,7 @@
-"""From a claim to the octets of its message. Steps are compiled once per revision."""
+"""From a claim to the octets of its message. Steps are compiled once per revision.
+
+Importing this module imports Jinja2: do it where something is to be rendered.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drip.core.address import Address
 from drip.core.sequence import Source, Step
@@ -14,10 +17,9 @@ from drip.core.settings import Settings
 from drip.core.tokens import Purpose, make_token
 from drip.engine.ports import Envelope
 from drip.engine.records import Claim, StoredSequence
-
-if TYPE_CHECKING:
-    from drip.render.compile import CompiledStep
-    from drip.render.message import Message
+from drip.render.compile import CompiledStep, Recipient, compile_step
+from drip.render.message import Message
+from drip.render.mime import write_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,6 @@ class Composer:
         Raises:
             RenderFailed: the template can't be rendered for this person.
         """
-        from drip.render.mime import write_message
-
         token = self._token(claim)
         message = self._message(stored, step, claim, variables, now, token)
         return Composed(
@@ -80,8 +80,6 @@ class Composer:
         now: datetime,
         token: str,
     ) -> Message:
-        from drip.render.compile import Recipient
-
         unsubscribe = self._unsubscribe_url(claim)
         recipient = Recipient(
             to=Address(claim.email, claim.name),
@@ -94,8 +92,6 @@ class Composer:
         return self._compile(stored, step).render(recipient, now)
 
     def _compile(self, stored: StoredSequence, step: Step) -> CompiledStep:
-        from drip.render.compile import compile_step
-
         key = (stored.id, stored.revision, step.key)
         compiled = self._compiled.get(key)
         if compiled is None:
@@ -126,4 +122,4 @@ def envelope_sender(settings: Settings, sender: Address, token: str) -> str:
 def digest(message: Message) -> bytes:
     """16 octets over subject, text and HTML."""
     words = "\0".join((message.subject, message.text, message.html or ""))
-    return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).digest()[:16]

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.settings import Settings
 from drip.engine.catalogue import Catalogue
-from drip.engine.compose import Composer
 from drip.engine.desk import Inbox, OneByOne, SendingDesk
 from drip.engine.ports import Fleet, Store, Transport
 from drip.engine.records import Claim
@@ -18,6 +18,9 @@ from drip.engine.report import Report
 from drip.engine.sender import Sender
 from drip.engine.writer import Writer
 from drip.errors import Unavailable
+
+if TYPE_CHECKING:
+    from drip.engine.compose import Composer
 
 IDLE = timedelta(seconds=30)
 """After which an unused connection is closed."""
@@ -74,6 +77,8 @@ class Dispatch:
         for claim in claims:
             self._inbox.put(claim)
         if self._composer is None:
+            from drip.engine.compose import Composer
+
             self._composer = Composer(self._settings, self._store.secret())
         if not self._carriers and (fleet := self._transport.fleet()) is not None:
             self._start(self._composer, fleet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drip.core.delivery import Outcome, OutcomeKind, Reason
 from drip.core.policy import Decision, Fail, Send, decide, merged_variables
@@ -13,12 +13,14 @@ from drip.core.schedule import subscriber_zone
 from drip.core.sequence import Step
 from drip.core.settings import Settings
 from drip.engine.catalogue import Catalogue
-from drip.engine.compose import Composed, Composer
 from drip.engine.points import Point, reached
 from drip.engine.ports import Envelope, Session
 from drip.engine.records import Claim, Marked, StoredSequence
 from drip.engine.results import Result
 from drip.errors import RenderFailed
+
+if TYPE_CHECKING:
+    from drip.engine.compose import Composed, Composer
 
 
 @dataclass(slots=True, eq=False)

@@ -16,7 +16,6 @@ from drip.core.policy import merged_variables
 from drip.core.sequence import Definition
 from drip.core.settings import Settings
 from drip.core.tokens import Purpose, make_token, read_token
-from drip.engine.compose import Composer, digest
 from drip.engine.records import Claim, Delivery, StoredSequence
 
 if TYPE_CHECKING:
@@ -96,6 +95,8 @@ def render_again(
     Raises:
         RenderFailed: it can't be rendered, as perhaps it could not be then.
     """
+    from drip.engine.compose import Composer, digest
+
     step = definition.sequence.step(letter.delivery.step)
     if step is None:
         return None

@@ -6,7 +6,7 @@ No address is looked up and nothing is read: what is not in the definition, the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -88,8 +88,8 @@ class CompiledStep:
         html = None
         if self.html is not None:
             footer = footer_html(link, self.postal_address, language)
-            html = self.html.render({**scope, "drip_footer": Markup(footer)})
-        text = self.text.render(scope).rstrip("\n") + "\n"
+            html = self.html.pieces({**scope, "drip_footer": Markup(footer)})
+        text = _ended(self.text.pieces(scope))
         if self.text_footer:
             text += footer_text(link, self.postal_address, language)
         return Message(
@@ -97,8 +97,8 @@ class CompiledStep:
             reply_to=self.reply_to,
             to=recipient.to,
             subject=subject,
-            text=text,
-            html=html,
+            text_pieces=text,
+            html_pieces=html,
             message_id=f"<{recipient.delivery_token}@{self.sender.domain}>",
             date=now,
             headers=self._headers(recipient, scope),
@@ -218,6 +218,18 @@ def _unsubscribe_headers(recipient: Recipient) -> tuple[tuple[str, str], ...]:
         return ()
     post = (("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),)
     return (("List-Unsubscribe", links), *(post if url and url.lower().startswith("https://") else ()))
+
+
+def _ended(pieces: Sequence[str]) -> list[str]:
+    """The pieces with one line break at their end; what need not change stays the same object."""
+    ended = list(pieces)
+    while ended and not ended[-1].strip("\n"):
+        ended.pop()
+    if ended and ended[-1].endswith("\n") and not ended[-1].endswith("\n\n"):
+        return ended
+    if ended:
+        ended[-1] = ended[-1].rstrip("\n")
+    return [*ended, "\n"]
 
 
 def _mailto(recipient: Recipient) -> str | None:

@@ -22,8 +22,9 @@ def footer_html(link: str | None, postal_address: str | None, language: str) -> 
     return f'<div class="drip-footer" style="{_STYLE}">{lines}</div>' if lines else ""
 
 
-def footer_text(link: str | None, postal_address: str | None, language: str) -> str:
-    """The same as text, with the blank line before it."""
-    address = [line.strip() for line in (postal_address or "").splitlines() if line.strip()]
-    lines = [*address, *([f"{_WORDS[language]}: {link}"] if link else [])]
-    return "\n".join(["", "-- ", *lines, ""]) if lines else ""
+def footer_text(link: str | None, postal_address: str | None, language: str) -> list[str]:
+    """The same as text, with the blank line before it, in pieces."""
+    address = "".join(f"{line.strip()}\n" for line in (postal_address or "").splitlines() if line.strip())
+    if not link:
+        return [f"\n-- \n{address}"] if address else []
+    return [f"\n-- \n{address}{_WORDS[language]}: ", link, "\n"]

@@ -93,7 +93,7 @@ def limited() -> Iterator[_Budget]:
         _budget.reset(token)
 
 
-def render_limited(template: Template, scope: Mapping[str, Any]) -> str:
+def render_limited(template: Template, scope: Mapping[str, Any]) -> list[str]:
     """The way of templates that are not trusted; raises SecurityError at a limit."""
     pieces: list[str] = []
     size = 0
@@ -104,7 +104,7 @@ def render_limited(template: Template, scope: Mapping[str, Any]) -> str:
             if size > LONGEST_OUTPUT:
                 raise SecurityError(f"it gets longer than {LONGEST_OUTPUT // 1024} kB")
             pieces.append(piece)
-    return "".join(pieces)
+    return pieces
 
 
 def too_long(source: str) -> str | None:

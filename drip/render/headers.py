@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from drip.core.address import Address
 from drip.errors import RenderFailed
@@ -15,7 +16,6 @@ from drip.errors import RenderFailed
 _NAME = re.compile(r"[A-Za-z0-9-]{1,76}")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
-_PLAIN = re.compile(r"[ -~]*")
 _LONG_WORD = re.compile(r"[^ ]{75}")
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[bq]\?", re.IGNORECASE)
 _HUGE_WORD = re.compile(r"[^ ]{900}")
@@ -42,7 +42,7 @@ def text_field(name: str, value: str) -> bytes:
         RenderFailed: the name is not one.
     """
     cleaned = clean_value(value)
-    if not _PLAIN.fullmatch(cleaned) or "=?" in cleaned or _LONG_WORD.search(cleaned):
+    if not cleaned.isascii() or "=?" in cleaned or (len(cleaned) >= 75 and _LONG_WORD.search(cleaned)):
         return _field(name, "\r\n ".join(encoded_words(cleaned, _LINE - len(name) - 2)))
     return _field(name, _fold(cleaned, len(name) + 2))
 
@@ -55,8 +55,8 @@ def machine_field(name: str, value: str) -> bytes:
     """
     cleaned = clean_value(value)
     if (
-        not _PLAIN.fullmatch(cleaned)
-        or _ENCODED_WORD.search(cleaned)
+        not cleaned.isascii()
+        or ("=?" in cleaned and _ENCODED_WORD.search(cleaned))
         or (len(cleaned) > 900 and _HUGE_WORD.search(cleaned))
     ):
         return text_field(name, value)
@@ -83,7 +83,13 @@ def address_field(name: str, address: Address) -> bytes:
 
 def date_field(moment: datetime) -> bytes:
     """Date in UTC (RFC 5322, 3.3). The moment is aware."""
-    utc = moment.astimezone(UTC)
+    return _date_field(int(moment.timestamp()))
+
+
+@lru_cache(maxsize=16)
+def _date_field(seconds: int) -> bytes:
+    """Many messages go out within a second."""
+    utc = datetime.fromtimestamp(seconds, UTC)
     text = (
         f"{_DAYS[utc.weekday()]}, {utc.day:02d} {_MONTHS[utc.month - 1]} {utc.year:04d}"
         f" {utc.hour:02d}:{utc.minute:02d}:{utc.second:02d} +0000"
@@ -92,7 +98,10 @@ def date_field(moment: datetime) -> bytes:
 
 
 def clean_value(value: str) -> str:
-    """One line: every control and line separator becomes a space, a lone surrogate U+FFFD; the ends are trimmed."""
+    """One line: every control and line separator becomes a space, a lone surrogate U+FFFD; the ends are trimmed.
+
+    What comes out in ASCII has nothing but blanks and visible characters.
+    """
     if not value.isprintable():  # controls, line separators and surrogates are not
         value = _SURROGATES.sub("\ufffd", _CONTROLS.sub(" ", value))
     return value.strip(" ")
@@ -131,7 +140,7 @@ def _word(text: str, in_base64: bool) -> str:
 
 def _phrase(display: str, room: int) -> str:
     """A display name as words, a quoted string, or encoded words (RFC 5322, 3.2.5)."""
-    if not _PLAIN.fullmatch(display) or "=?" in display or len(display) > room - 6:
+    if not display.isascii() or "=?" in display or len(display) > room - 6:
         return "\r\n ".join(encoded_words(display, room))
     if _PHRASE.fullmatch(display):
         return display
@@ -154,6 +163,11 @@ def _fold(value: str, used: int) -> str:
 
 
 def _field(name: str, value: str) -> bytes:
-    if not _NAME.fullmatch(name):
+    if not _is_name(name):
         raise RenderFailed(f"{name!r} is not the name of a header", "letters, digits and hyphens")
     return f"{name}: {value}\r\n".encode()
+
+
+@lru_cache(maxsize=256)
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_qp
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 
@@ -28,9 +29,8 @@ _OWN = frozenset(
 _FRAGILE = re.compile(rb"^(?:From ([^\r]*)|(\.)(?=\r|\Z)|([^\r]{74,})(=20|=09)(?=\r|\Z))", re.MULTILINE)
 """Lines that mailboxes or mail servers could change (a From line of mbox, a dot alone), and lines that b2a_qp makes
 too long: it does not count what a blank at the end of a full line grows by."""
-_ENDS = tuple(word + end for word in (b".", b"=20", b"=09") for end in (b"", b"\r\n"))
-_LONGEST_KEPT = 1000
-"""Characters of a line whose code is kept."""
+_KEPT = range(200, 20_000)
+"""Characters of a piece whose code is kept."""
 _TEXT = b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 _HTML = b'Content-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 
@@ -45,8 +45,8 @@ def write_message(message: Message) -> bytes:
         RenderFailed: an address, or the name of a header, can't be written.
     """
     head = b"".join(_head(message))
-    if message.html is None:
-        return head + _TEXT + _ended(quoted_printable(message.text))
+    if message.html_pieces is None:
+        return head + _TEXT + _ended(quoted_printable(message.text_pieces))
     # "=_" stands in no quoted-printable text (RFC 2045, 6.7), so the boundary stands in no part.
     boundary = b"=_drip_" + sha256(message.message_id.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
     line = b"\r\n--" + boundary
@@ -54,41 +54,64 @@ def write_message(message: Message) -> bytes:
         (
             head,
             b'Content-Type: multipart/alternative;\r\n boundary="' + boundary + b'"\r\n',
-            *(line, b"\r\n", _TEXT, quoted_printable(message.text)),
-            *(line, b"\r\n", _HTML, quoted_printable(message.html)),
+            *(line, b"\r\n", _TEXT, quoted_printable(message.text_pieces)),
+            *(line, b"\r\n", _HTML, quoted_printable(message.html_pieces)),
             *(line, b"--\r\n"),
         )
     )
 
 
-def quoted_printable(text: str) -> bytes:
-    """A text as quoted-printable in UTF-8 (RFC 2045, 6.7), its line breaks as CRLF.
+def quoted_printable(pieces: Sequence[str]) -> bytes:
+    """A text, given in pieces, as quoted-printable in UTF-8 (RFC 2045, 6.7), its line breaks as CRLF.
 
     Lone surrogates become U+FFFD. A last line without a break stays without one.
     """
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    *lines, last = text.split("\n")
-    encoded = [_kept_line(line) if len(line) <= _LONGEST_KEPT else _line(line) for line in lines]
-    encoded.append(_line(last, end=b""))
+    whole = "".join(pieces)
+    if "\r" in whole:
+        pieces = [whole.replace("\r\n", "\n").replace("\r", "\n")]
+    encoded: list[bytes] = []
+    loose: list[str] = []  # never added up, as adding to `Markup` escapes
+    for piece in pieces:
+        if len(piece) not in _KEPT or "\n" not in piece:
+            loose.append(piece)
+            continue
+        first, between, last = _lines(piece)
+        encoded += (_code("".join((*loose, first))), between)
+        loose = [last]
+    encoded.append(_code("".join(loose)))
     return b"".join(encoded)
 
 
-def _line(line: str, end: bytes = b"\r\n") -> bytes:
-    """One line with its end: where it is broken depends on whether it has one."""
+@lru_cache(maxsize=256)
+def _lines(piece: str) -> tuple[str, bytes, str]:
+    """The line that it begins in, the code of whole lines, and the beginning of the line that it ends in.
+
+    What a template says itself is the same piece for all people, and long values of several lines are rare.
+    """
+    first, line_break, rest = piece.partition("\n")
+    between, last_break, last = rest.rpartition("\n")
+    return first + line_break, _code(between + last_break), last
+
+
+def _code(text: str) -> bytes:
+    """Whole lines, or the end of a text: where a line is broken depends on where it begins, and on whether it ends."""
     try:
-        octets = line.encode()
+        octets = text.encode()
     except UnicodeEncodeError:
-        octets = _SURROGATES.sub("\ufffd", line).encode()
+        octets = _SURROGATES.sub("\ufffd", text).encode()
     # The break in front tells b2a_qp that lines end with CRLF, also those it breaks itself.
-    encoded = b2a_qp(b"\r\n" + octets + end)[2:]
-    if b"From " in encoded or encoded.endswith(_ENDS):
-        encoded = _FRAGILE.sub(_mend, encoded)
-    return encoded
+    encoded = b2a_qp(b"\r\n" + octets.replace(b"\n", b"\r\n"))
+    return (_FRAGILE.sub(_mend, encoded) if _may_be_fragile(encoded) else encoded)[2:]
 
 
-_kept_line = lru_cache(maxsize=2048)(_line)
-"""A line's code depends on nothing but the line, and most lines of a step are the same for all people."""
+def _may_be_fragile(encoded: bytes) -> bool:
+    return (
+        b"From " in encoded
+        or b"\n.\r" in encoded
+        or b"=20\r" in encoded
+        or b"=09\r" in encoded
+        or encoded.endswith((b".", b"=20", b"=09"))
+    )
 
 
 def _mend(line: re.Match[bytes]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -16,8 +16,8 @@ from drip.render.placeholders import Lines, Restored
 
 _LONGEST_TAG = 80
 
-Fill = Callable[[Template, Mapping[str, Any]], str]
-"""How a template is rendered: at once, or step by step within limits."""
+Fill = Callable[[Template, Mapping[str, Any]], Sequence[str]]
+"""How a template is rendered into its pieces: at once, or step by step within limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,11 @@ class Part:
     fill: Fill
 
     def render(self, scope: Mapping[str, Any]) -> str:
-        """The part for one person.
+        """The part for one person; raises as `pieces` does."""
+        return "".join(self.pieces(scope))
+
+    def pieces(self, scope: Mapping[str, Any]) -> Sequence[str]:
+        """The part for one person in its pieces: those that are the same for all are the same objects each time.
 
         Raises:
             RenderFailed: it can't be rendered; the message names template, line and tag.
@@ -115,9 +119,12 @@ def check_source(
         raise RenderFailed(f"{label}, line {line}: templates have no `{name}`", "use {% include %}")
 
 
-def render_at_once(template: Template, scope: Mapping[str, Any]) -> str:
-    """The way of trusted templates."""
-    return template.render(scope)
+def render_at_once(template: Template, scope: Mapping[str, Any]) -> list[str]:
+    """The way of trusted templates: as `Template.render`, but not joined."""
+    try:
+        return list(template.root_render_func(template.new_context(dict(scope))))
+    except Exception:
+        template.environment.handle_exception()
 
 
 def _line_of(traceback: TracebackType | None, filename: str) -> int | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from markupsafe import Markup
 
 from drip.core.address import Address
 from drip.errors import RenderFailed
+from drip.render.mime import write_message
 from tests.render.examples import (
     LINK,
     NOW,
@@ -192,6 +195,23 @@ def test_html_is_escaped_and_nothing_else_is() -> None:
     assert "&lt;b&gt;&#39;&#34;&amp;" in message.html
     assert message.text.startswith("<b>'\"&\n")
     assert message.subject == "<b>'\"&"
+
+
+@given(st.text(max_size=60) | st.sampled_from(["<b>&", "a\nb\n\nc", "\r\n.\r\n", "<" * 300, "x\n" * 200]))
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_the_octets_say_what_the_message_says(value: str) -> None:
+    page = (
+        "<h1>{{ x }}</h1>\n" + "<p>The same for all, {{ x }}.</p>\n" * 3 + f"<p>{'words ' * 60}</p>\n<p>{{{{ x }}}}</p>"
+    )
+    message = rendered({"x": value}, html=page, text=f"{{{{ x }}}}\n{'words ' * 60}\n\n{{{{ x }}}}\n")
+    parsed = message_from_bytes(write_message(message), policy=default)
+    bodies = [_lines(part.get_content()) for part in parsed.iter_parts()]
+    assert bodies == [_lines(message.text), _lines(message.html or "")]
+
+
+def _lines(text: str) -> str:
+    """As it is read back: with one kind of line end."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def test_escaping_inside_of_attributes() -> None:

@@ -26,8 +26,8 @@ PLAIN = Message(
     sender=Address("hola@miempresa.com", "Ana"),
     to=Address("eva@example.com", "Eva"),
     subject="Hola",
-    text="Hola\n",
-    html="<p>Hola</p>",
+    text_pieces=["Hola\n"],
+    html_pieces=["<p>Hola</p>"],
     message_id="<abc@miempresa.com>",
     date=datetime(2026, 3, 27, 9, 30, tzinfo=UTC),
 )
@@ -134,7 +134,7 @@ def test_any_header_value(text: str) -> None:
 @given(ANY_TEXT, ANY_TEXT | st.none())
 @settings(max_examples=300, deadline=None)
 def test_any_body_comes_out_as_it_went_in(text: str, html: str | None) -> None:
-    check(replace(PLAIN, text=text, html=html))
+    check(replace(PLAIN, text_pieces=[text], html_pieces=None if html is None else [html]))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -145,12 +145,12 @@ def test_hostile_text_everywhere(text: str) -> None:
         to=Address("eva@example.com", text),
         reply_to=Address("soporte@miempresa.com", text),
         subject=text,
-        text=text,
-        html=text,
+        text_pieces=[text],
+        html_pieces=[text],
         headers=(("X-One", text), ("List-Id", text)),
     )
     check(message)
-    check(replace(message, html=None))
+    check(replace(message, html_pieces=None))
 
 
 @given(ANY_TEXT)
@@ -181,7 +181,7 @@ def _display(display: str) -> str:
 @settings(max_examples=200, deadline=None)
 @example("Hi\n\ntext")
 def test_the_newer_parser_reads_the_same(text: str) -> None:
-    data = write_message(replace(PLAIN, subject=text, text=text, html=text))
+    data = write_message(replace(PLAIN, subject=text, text_pieces=[text], html_pieces=[text]))
     for rules in (policy.default, policy.SMTP):
         parsed = message_from_bytes(data, policy=rules)
         assert isinstance(parsed, EmailMessage)
@@ -214,7 +214,7 @@ def test_the_check_finds_a_naive_writer() -> None:
 @given(ANY_TEXT)
 @settings(max_examples=500, deadline=None)
 def test_quoted_printable_is_read_back_as_it_was(text: str) -> None:
-    encoded = quoted_printable(text)
+    encoded = quoted_printable([text])
     assert quopri.decodestring(encoded).decode() == lines_of(text)
     for line in encoded.split(b"\r\n"):
         assert len(line) <= 76
@@ -222,6 +222,15 @@ def test_quoted_printable_is_read_back_as_it_was(text: str) -> None:
         assert not line.endswith((b" ", b"\t"))
         assert not line.startswith(b"From ")
         assert line != b"."
+
+
+@given(st.lists(ANY_TEXT | st.sampled_from(["\n", "\r", " ", ".", "From "]), max_size=8))
+@example(["a\r", "\nb"])
+@example(["Fro", "m x"])
+@example(["a\n", ".", "\nb"])
+@settings(max_examples=300, deadline=None)
+def test_how_a_text_is_cut_in_pieces_changes_nothing(pieces: list[str]) -> None:
+    assert quoted_printable(pieces) == quoted_printable(["".join(pieces)])
 
 
 @pytest.mark.parametrize(
@@ -248,7 +257,7 @@ def test_quoted_printable_is_read_back_as_it_was(text: str) -> None:
     ],
 )
 def test_quoted_printable_by_the_rules(text: str, encoded: bytes) -> None:
-    assert quoted_printable(text) == encoded
+    assert quoted_printable([text]) == encoded
 
 
 def header_of(message: Message, name: str) -> str:
@@ -350,7 +359,7 @@ def test_the_same_message_gives_the_same_bytes() -> None:
 def test_the_boundary_is_in_no_part() -> None:
     first = write_message(PLAIN)
     boundary = re.findall(rb'boundary="(.*)"', first)[0].decode()
-    check(replace(PLAIN, text=f"\n--{boundary}--\n", html=f"--{boundary}"))
+    check(replace(PLAIN, text_pieces=[f"\n--{boundary}--\n"], html_pieces=[f"--{boundary}"]))
 
 
 def test_long_links_are_folded_but_not_encoded() -> None:
@@ -368,6 +377,6 @@ def test_long_subjects_are_folded_at_78() -> None:
 
 
 def test_without_html_the_text_goes_alone() -> None:
-    data = write_message(replace(PLAIN, html=None))
+    data = write_message(replace(PLAIN, html_pieces=None))
     assert b"multipart" not in data
     assert data.endswith(b"\r\n\r\nHola\r\n")

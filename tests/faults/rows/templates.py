@@ -147,8 +147,8 @@ def no_sandbox() -> Iterator[None]:
     def anything(tree: object) -> None:
         return None
 
-    def at_once(template: jinja2.Template, scope: Any) -> str:
-        return template.render(scope)
+    def at_once(template: jinja2.Template, scope: Any) -> list[str]:
+        return [template.render(scope)]
 
     with ExitStack() as stack:
         for name, wrong in {
