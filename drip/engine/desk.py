@@ -62,8 +62,7 @@ class SendingDesk:
         self._writer = writer
         self._overseer = overseer
         self._first: Claim | None = None
-        self._ahead: deque[tuple[float, Letter]] = deque()
-        """Each with when it was made, by the monotonic clock."""
+        self._ahead: deque[Letter] = deque()
         self._ended = False
         self._results: list[Result] = []
 
@@ -92,8 +91,19 @@ class SendingDesk:
         """Make a letter ahead; see `engine.ports.Desk`."""
         if len(self._ahead) >= AHEAD or self._overseer.halted or (letter := self._next()) is None:
             return False
-        self._ahead.append((time.monotonic(), letter))
+        self._ahead.append(letter)
         return True
+
+    def still(self, letter: Letter) -> bool:
+        """Whether it may still be begun; see `engine.ports.Desk`."""
+        if self._overseer.halted:
+            self._release([letter.claim])
+            return False
+        if _is_fresh(letter):
+            return True
+        if (again := self._letter(letter.claim)) is not None:
+            self._ahead.appendleft(again)
+        return False
 
     def mark(self, letters: Sequence[Letter]) -> Sequence[bool]:
         """Whether each may be sent; see `engine.ports.Desk`."""
@@ -133,8 +143,8 @@ class SendingDesk:
 
     def _made_ahead(self) -> Letter | None:
         while self._ahead:
-            made_at, letter = self._ahead.popleft()
-            if time.monotonic() - made_at < FRESH:
+            letter = self._ahead.popleft()
+            if _is_fresh(letter):
                 return letter
             if (again := self._letter(letter.claim)) is not None:
                 return again
@@ -150,6 +160,7 @@ class SendingDesk:
         """None where it is not to be sent: that is settled."""
         made = self._sender.make(claim)
         if isinstance(made, Letter):
+            made.made_at = time.monotonic()
             return made
         self._settle(made)
         return None
@@ -174,17 +185,23 @@ class SendingDesk:
         return claim
 
     def _give_back(self) -> None:
-        claims = [letter.claim for _, letter in self._ahead]
+        claims = [letter.claim for letter in self._ahead]
         self._ahead.clear()
         while (claim := self._claim()) is not None:
             claims.append(claim)
-        if not claims:
-            return
+        if claims:
+            self._release(claims)
+
+    def _release(self, claims: Sequence[Claim]) -> None:
         try:
             self._writer.release(claims)
         except Unavailable as error:
             self._overseer.lost_hold(error)
         self._overseer.settled(len(claims))
+
+
+def _is_fresh(letter: Letter) -> bool:
+    return time.monotonic() - letter.made_at < FRESH
 
 
 class OneByOne:

@@ -31,6 +31,8 @@ class Letter:
     revision: int
     """Of the sequence it was rendered from."""
     composed: Composed
+    made_at: float = 0.0
+    """By the monotonic clock, in seconds."""
     marked: bool = False
     """Whether the delivery is marked as sending."""
     lost: bool = False

@@ -9,7 +9,6 @@ conversation (`smtp.py`) or many (`fleet.py`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +18,8 @@ from typing import Any
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.engine.points import Point, reached
 from drip.engine.ports import Envelope
-from drip.transport.answers import Stage, Unusable, classify, expected, from_exception, in_step, misconfigured
+from drip.transport.answers import Stage, Unusable, classify, expected, from_exception, in_step
+from drip.transport.commands import dot_stuffed, mail, rcpt, unfit_envelope, unfit_for_server, with_crlf
 from drip.transport.door import LOGIN_PAUSE
 
 DOT_TIMEOUT = timedelta(seconds=600)
@@ -29,10 +29,8 @@ IDLE_CHECK = timedelta(seconds=5)
 MESSAGES_PER_CONNECTION = 1000
 QUIT_SECONDS = 2.0
 
-_ADDRESS = re.compile(
-    r"[^\s<>()\[\],;:\"\\@\x00-\x20\x7f-\x9f\ud800-\udfff]+@[^\s<>(),;\"\\@\x00-\x20\x7f-\x9f\ud800-\udfff]+"
-)
-_ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
+_DOT = b".\r\n"
+_OUT_OF_ORDER = 503
 _POINTS = {
     Stage.MAIL: (Point.MAIL, Point.MAIL_ANSWERED),
     Stage.RCPT: (Point.RCPT, Point.RCPT_ANSWERED),
@@ -58,11 +56,13 @@ class Habits:
     """After a refused login no session of the transport tries again for so long."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Say:
     """Send these octets; OSError when the connection did not take them all in time."""
 
     octets: bytes
+    taken: int = 0
+    """How many the system took, where whoever leads knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,16 @@ _Part = Generator[Want, Any, Outcome | None]
 """A part of it: None when it may go on."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A message as it was given, and as it will be said."""
+
+    envelope: Envelope
+    content: bytes
+    octets: bytes
+    """With CRLF line ends, and signed."""
+
+
 class Conversation:
     """One connection at a time, and the messages that go over it one after another."""
 
@@ -105,11 +115,28 @@ class Conversation:
         self._messages = 0
         self._used_at = 0.0
         self._open_transaction = False
+        self._next: _Ready | None = None
+        self._said = False
+        """Whether the first commands of the next message went out behind the last dot."""
+
+    @property
+    def takes_next(self) -> bool:
+        """Whether the first commands of the next message can go with the dot of this one."""
+        return self.wire is not None and self._pipelines and self._messages < self._habits.messages
+
+    def announce(self, envelope: Envelope, content: bytes) -> None:
+        """Which message will be the next; to be told before the mark of this one."""
+        self._next = self._ready(envelope, content)
 
     def message(self, envelope: Envelope, content: bytes) -> Talk:
         """Hand one message over; see `engine.ports.Session.send`. The connection is dropped when it is closed early."""
+        ready, self._next = self._next, None
+        if ready is None or (ready.envelope, ready.content) != (envelope, content):
+            ready = self._ready(envelope, content)
+            if self._said:
+                self.drop()
         try:
-            outcome = yield from self._message(envelope, self._sign(with_crlf(content)))
+            outcome = yield from self._message(ready.envelope, ready.octets)
         except BaseException:
             self.drop()
             raise
@@ -119,11 +146,14 @@ class Conversation:
     def drop(self) -> None:
         """End the connection without a word."""
         wire, self.wire = self.wire, None
+        self._said = False
         if wire is not None:
             wire.close()
 
     def quit(self, seconds: float = QUIT_SECONDS) -> None:
         """Say QUIT, wait so long at most for the answer, and close; never raises for what a server does."""
+        if self._said:  # the server waits for a message
+            self.drop()
         wire, self.wire = self.wire, None
         if wire is not None:
             reached(Point.QUIT)
@@ -132,6 +162,9 @@ class Conversation:
     @property
     def _pipelines(self) -> bool:
         return self._habits.pipelining and "pipelining" in self.wire.esmtp_features
+
+    def _ready(self, envelope: Envelope, content: bytes) -> _Ready:
+        return _Ready(envelope, content, self._sign(with_crlf(content)))
 
     def _message(self, envelope: Envelope, content: bytes) -> Talk:
         unfit = unfit_envelope(envelope)
@@ -148,9 +181,12 @@ class Conversation:
         return (yield from self._finish())
 
     def _begin(self, envelope: Envelope, size: int) -> _Part:
-        reused = yield from self._reuse()
+        said, self._said = self._said, False
+        reused = said or (yield from self._reuse())
         stopped = None if reused else (yield from self._open())
-        stopped = stopped or (yield from self._say_sender(envelope, size))
+        stopped = stopped or (yield from (self._hear_sender(b"") if said else self._say_sender(envelope, size)))
+        if said and stopped is not None and stopped.code == _OUT_OF_ORDER:
+            self.drop()  # it did not think the transaction over when it had refused the message before
         if stopped is None or not reused or self.wire is not None:
             return stopped
         # Servers end a connection after so many messages or seconds, at MAIL or between: no one's fault, begin anew.
@@ -202,20 +238,29 @@ class Conversation:
         return bool(code // 100 == 2)
 
     def _say_sender(self, envelope: Envelope, size: int) -> _Part:
-        """MAIL, and where the server takes it (RFC 2920) RCPT and DATA behind it; the answer to MAIL."""
-        features: dict[str, str] = self.wire.esmtp_features
-        unfit = _unfit_for_server(envelope, size, features)
+        unfit = unfit_for_server(envelope, size, self.wire.esmtp_features)
         if unfit is not None:
             return unfit
-        command = _mail(envelope, size, features)
+        return (yield from self._hear_sender(self._commands(envelope, size)))
+
+    def _commands(self, envelope: Envelope, size: int) -> bytes:
+        """MAIL, and where the server takes it (RFC 2920) RCPT and DATA behind it."""
+        command = mail(envelope, size, self.wire.esmtp_features)
         self._messages += 1
         reached(Point.MAIL)
         if not self._pipelines:
-            return (yield from self._answer(Stage.MAIL, command))
+            return command
         reached(Point.RCPT)
         reached(Point.DATA)
-        stopped = yield from self._answer(Stage.MAIL, command + _rcpt(envelope) + b"DATA\r\n")
-        if stopped is not None:
+        return command + rcpt(envelope) + b"DATA\r\n"
+
+    def _hear_sender(self, commands: bytes) -> _Part:
+        """The answer to MAIL; empty commands were said before."""
+        pipelines = self._pipelines
+        stopped = yield from self._answer(Stage.MAIL, commands)
+        if stopped is None:
+            self._open_transaction = False
+        elif pipelines:
             yield from self._hear_rest(Stage.RCPT, Stage.DATA)
         return stopped
 
@@ -224,7 +269,7 @@ class Conversation:
         said = self._pipelines
         if not said:
             reached(Point.RCPT)
-        stopped = yield from self._answer(Stage.RCPT, b"" if said else _rcpt(envelope))
+        stopped = yield from self._answer(Stage.RCPT, b"" if said else rcpt(envelope))
         if stopped is not None:
             if said:
                 yield from self._hear_rest(Stage.DATA)
@@ -291,12 +336,14 @@ class Conversation:
         interrupted = yield from self._interrupted()
         if interrupted is not None:
             return interrupted
+        dot = Say(_DOT + self._commands_of_next())
         reached(Point.DOT)
         try:
-            yield Say(b".\r\n")
+            yield dot
         except OSError as error:
             self.drop()
-            return from_exception(Stage.BODY, error)  # the system did not take the whole dot: it never left
+            # Where the system did not take the whole dot it never left.
+            return from_exception(Stage.BODY if dot.taken < len(_DOT) else Stage.DOT, error)
         reached(Point.DOT_SENT)
         try:
             code, text = yield Hear(self._habits.dot_timeout.total_seconds())
@@ -308,58 +355,18 @@ class Conversation:
             self._after_refusal(code)
         return classify(Stage.DOT, code, text)
 
+    def _commands_of_next(self) -> bytes:
+        """What goes with the dot (RFC 2920, section 3.1), as most servers are quick and the network is not."""
+        following = self._next
+        if following is None or not self.takes_next:
+            return b""
+        envelope, size = following.envelope, len(following.octets)
+        if unfit_envelope(envelope) or unfit_for_server(envelope, size, self.wire.esmtp_features):
+            return b""
+        self._said = True
+        return self._commands(envelope, size)
+
     def _after_refusal(self, code: int) -> None:
         self._open_transaction = True
         if code // 100 == 2 or not in_step(code):  # a yes that is none: what was said last may be answered by the next
             self.drop()
-
-
-def with_crlf(content: bytes) -> bytes:
-    """The content with CRLF line ends and nothing else: a bare CR or LF can hide a second message (CVE-2023-51764)."""
-    lines = content.count(b"\r\n")
-    if content.count(b"\n") != lines or content.count(b"\r") != lines:
-        content = _ANY_LINE_END.sub(b"\r\n", content)
-    return content if content.endswith(b"\r\n") else content + b"\r\n"
-
-
-def dot_stuffed(content: bytes) -> bytes:
-    """The content as it goes over the wire: a dot more where a line begins with one (RFC 5321, section 4.5.2)."""
-    stuffed = content.replace(b"\r\n.", b"\r\n..")
-    return b"." + stuffed if stuffed.startswith(b".") else stuffed
-
-
-def unfit_envelope(envelope: Envelope) -> Outcome | None:
-    """What is wrong with the envelope for any server; None when nothing is."""
-    if not _ADDRESS.fullmatch(envelope.sender):
-        return misconfigured(
-            f"the envelope sender {envelope.sender!r} is no address: check from and smtp.envelope_from"
-        )
-    if not _ADDRESS.fullmatch(envelope.recipient):
-        return Outcome(OutcomeKind.BAD_ADDRESS, text=f"{envelope.recipient!r} is no address a server could take"[:500])
-    return None
-
-
-def _mail(envelope: Envelope, size: int, features: dict[str, str]) -> bytes:
-    options = f" SIZE={size}" if "size" in features else ""
-    if not (envelope.sender.isascii() and envelope.recipient.isascii()):
-        options += " SMTPUTF8"
-    return f"MAIL FROM:<{envelope.sender}>{options}\r\n".encode()
-
-
-def _rcpt(envelope: Envelope) -> bytes:
-    return f"RCPT TO:<{envelope.recipient}>\r\n".encode()
-
-
-def _unfit_for_server(envelope: Envelope, size: int, features: dict[str, str]) -> Outcome | None:
-    offered_size = features.get("size", "")
-    limit = int(offered_size) if offered_size.isascii() and offered_size.isdigit() else 0  # 0: no limit (RFC 1870)
-    if 0 < limit < size:
-        return Outcome(OutcomeKind.REFUSED, text=f"the message has {size} octets, the server takes at most {limit}")
-    if "smtputf8" in features:
-        return None
-    if not envelope.sender.isascii():
-        return misconfigured(f"the server can't take a From like {envelope.sender} (no SMTPUTF8): check from")
-    if not envelope.recipient.isascii():
-        text = f"the server can't take an address like {envelope.recipient} (it does not offer SMTPUTF8)"
-        return Outcome(OutcomeKind.BAD_ADDRESS, text=text)
-    return None

@@ -26,21 +26,47 @@ IDLE = 0.002
 FEW, MANY = 4, 500
 """Messages marked together at the most: few where there is time to spare, so that the answers do not come all at once
 and then wait for each other; many where time is short, as a group shares its commit."""
+QUICK = 0.5
+"""Seconds for the answer to a dot, up to which somebody may wait behind it."""
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class _Lane:
     """One conversation, with the message it is at."""
 
-    __slots__ = ("conversation", "deadline", "parcel", "talk", "unsent")
+    __slots__ = (
+        "conversation",
+        "deadline",
+        "due",
+        "marked_at",
+        "parcel",
+        "quick",
+        "saying",
+        "talk",
+        "unsent",
+        "upcoming",
+    )
 
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
         self.parcel: Any = None
+        self.upcoming: Any = None
+        """The parcel that comes next on this connection, when its first words may go with a dot."""
         self.talk: Any = None
+        self.saying: Any = None
         self.unsent: memoryview | None = None
         """What is still to be sent; None while an answer is waited for."""
-        self.deadline = 0.0
+        self.deadline = self.due = 0.0
+        """When it is given up if nothing comes, and when something is to be done about it; by the monotonic clock."""
+        self.marked_at = 0.0
+        self.quick = False
+        """Whether the last dot was answered soon."""
+
+    def wait(self, seconds: float) -> None:
+        """Something must come within so many."""
+        self.deadline = self.due = time.monotonic() + seconds
+        if self.upcoming is not None:
+            self.due = min(self.deadline, self.marked_at + QUICK)
 
 
 class SmtpFleet:
@@ -49,6 +75,10 @@ class SmtpFleet:
     def __init__(self, conversations: Sequence[Conversation]) -> None:
         self._lanes = [_Lane(conversation) for conversation in conversations]
         self._free = list(self._lanes)
+        self._turning: list[_Lane] = []
+        """Those that have ended a message, and know which is next."""
+        self._stranded: deque[Any] = deque()
+        """Parcels whose connection takes longer than it was thought."""
         self._marking: list[_Lane] = []
         self._spare = 0
         """Messages that still go in small groups since there was time to spare."""
@@ -100,20 +130,45 @@ class SmtpFleet:
             lane.conversation.quit(max(0.0, deadline - time.monotonic()))
 
     def _load(self, desk: Desk[Any]) -> None:
+        while self._turning:
+            lane = self._turning.pop()
+            upcoming, lane.upcoming = lane.upcoming, None
+            if desk.still(upcoming):
+                self._begin(desk, lane, upcoming)
+            else:
+                lane.conversation.drop()
+                self._free.append(lane)
+        while self._free and self._stranded:
+            if desk.still(parcel := self._stranded.popleft()):
+                self._begin(desk, self._free.pop(), parcel)
         while self._free and (parcels := desk.take(len(self._free))):
             for parcel in parcels:
-                lane = self._free.pop()
-                lane.parcel = parcel
-                lane.talk = lane.conversation.message(parcel.envelope, parcel.content)
-                self._go_on(desk, lane, None)
+                self._begin(desk, self._free.pop(), parcel)
+
+    def _begin(self, desk: Desk[Any], lane: _Lane, parcel: Any) -> None:
+        lane.parcel = parcel
+        lane.talk = lane.conversation.message(parcel.envelope, parcel.content)
+        self._go_on(desk, lane, None)
+
+    def _look_ahead(self, desk: Desk[Any]) -> None:
+        """Choose what comes next on those that are to be marked; where others are free, it is for them."""
+        if self._free:
+            return
+        taking = [lane for lane in self._marking if lane.quick and lane.conversation.takes_next]
+        for lane, parcel in zip(taking, desk.take(len(taking)), strict=False):
+            lane.upcoming = parcel
+            lane.conversation.announce(parcel.envelope, parcel.content)
 
     def _mark(self, desk: Desk[Any]) -> None:
+        self._look_ahead(desk)
         marking, self._marking = self._marking, []
         self._spare -= len(marking)
         allowed = desk.mark([lane.parcel for lane in marking])
         # Nothing but the dots comes between the commit and the dots.
         finished = self._finished = []
+        now = time.monotonic()
         for lane, may_go in zip(marking, allowed, strict=True):
+            lane.marked_at = now
             self._go_on(desk, lane, may_go)
         self._finished = None
         for parcel, outcome in finished:
@@ -127,7 +182,8 @@ class SmtpFleet:
                 want = talk.send(came) if error is None else talk.throw(error)
             except StopIteration as end:
                 parcel, lane.parcel, lane.talk = lane.parcel, None, None
-                self._free.append(lane)
+                lane.quick = time.monotonic() - lane.marked_at < QUICK
+                (self._free if lane.upcoming is None else self._turning).append(lane)
                 if self._finished is None:
                     desk.done(parcel, end.value)
                 else:
@@ -143,12 +199,12 @@ class SmtpFleet:
             try:
                 if isinstance(want, Say):
                     lane.conversation.wire.require_silence()
-                    lane.unsent = memoryview(want.octets)
-                    lane.deadline = time.monotonic() + lane.conversation.wire.timeout
+                    lane.saying, lane.unsent = want, memoryview(want.octets)
+                    lane.wait(lane.conversation.wire.timeout)
                     done = self._send(lane)
                 else:
                     lane.unsent = None
-                    lane.deadline = time.monotonic() + want.seconds
+                    lane.wait(want.seconds)
                     came = self._hear(lane)
                     done = came is not None
             except OSError as failure:
@@ -166,8 +222,9 @@ class SmtpFleet:
                 sent = wire.sock.send(lane.unsent[:BLOCK])
             except _LATER:
                 return False
+            lane.saying.taken += sent
             lane.unsent = lane.unsent[sent:]
-            lane.deadline = time.monotonic() + wire.timeout
+            lane.wait(wire.timeout)
         return True
 
     def _hear(self, lane: _Lane) -> tuple[int, bytes] | None:
@@ -199,11 +256,18 @@ class SmtpFleet:
             if time.monotonic() - begun > IDLE:
                 self._spare = len(self._lanes)
         now = time.monotonic()
-        late = {number for number, lane in self._waiting.items() if lane.deadline <= now}
-        if late:
+        if due := [number for number, lane in self._waiting.items() if lane.due <= now]:
             # Who answered while we could not listen, at a long commit or asleep, was not silent.
-            late -= {number for number, _ in self._poll.poll(0)}
-        for number in late:
+            answered = {number for number, _ in self._poll.poll(0)}
+            for number in due:
+                self._look_after(desk, number, now, answered=number in answered)
+
+    def _look_after(self, desk: Desk[Any], number: int, now: float, *, answered: bool) -> None:
+        lane = self._waiting[number]
+        if lane.upcoming is not None:
+            self._stranded.append(lane.upcoming)
+            lane.upcoming, lane.due = None, lane.deadline
+        if lane.deadline <= now and not answered:
             self._go_on(desk, self._unpark(number), None, TimeoutError("no answer in time"))
 
     def _lead_on(self, desk: Desk[Any], seconds: float) -> bool:
@@ -228,7 +292,7 @@ class SmtpFleet:
         if desk.holds:
             return HOLD
         now = time.monotonic()
-        return max(0.0, min((lane.deadline for lane in self._waiting.values()), default=now + 60.0) - now)
+        return max(0.0, min((lane.due for lane in self._waiting.values()), default=now + 60.0) - now)
 
     def _resume(self, desk: Desk[Any], lane: _Lane) -> None:
         came: Any = None
@@ -278,8 +342,9 @@ class SmtpFleet:
             self._unpark(number)
         for lane in self._lanes:
             talk: Talk | None = lane.talk
-            lane.talk = lane.parcel = None
+            lane.talk = lane.parcel = lane.upcoming = None
             if talk is not None:
                 talk.close()
-        self._marking, self._finished = [], None
+        self._stranded.clear()
+        self._marking, self._turning, self._finished = [], [], None
         self._free = [lane for lane in self._lanes if lane not in self._connecting]

@@ -106,6 +106,9 @@ class _OneParcel:
     def prepare(self) -> bool:
         return False
 
+    def still(self, _parcel: _OneParcel) -> bool:
+        return True
+
     def mark(self, parcels: Sequence[_OneParcel]) -> list[bool]:
         return [self.answer() for _ in parcels]
 

@@ -46,6 +46,8 @@ class Desk:
     parcels: list[Parcel]
     refused: frozenset[str] = frozenset()
     """Whose mark is refused."""
+    late: set[str] = field(default_factory=set)
+    """Who is not begun when their turn comes, but later."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     groups: list[list[str]] = field(default_factory=list)
     """Who was marked together."""
@@ -57,6 +59,13 @@ class Desk:
 
     def prepare(self) -> bool:
         return False
+
+    def still(self, parcel: Parcel) -> bool:
+        if parcel.recipient in self.late:
+            self.late.discard(parcel.recipient)
+            self.parcels.append(parcel)
+            return False
+        return True
 
     def mark(self, parcels: Sequence[Parcel]) -> list[bool]:
         self.groups.append([parcel.recipient for parcel in parcels])
@@ -79,12 +88,16 @@ def carry(server: SmtpServer, desk: Desk, connections: int = 4, habits: Habits |
     return desk
 
 
+def recipients(server: SmtpServer) -> list[str]:
+    return [message.recipients[0] for message in server.messages]
+
+
 def test_everybody_gets_theirs_over_few_connections(serve: Serve) -> None:
     server = serve()
     names = [f"p{number}@example.com" for number in range(200)]
     desk = carry(server, Desk([Parcel(name) for name in names]))
     assert desk.kinds == dict.fromkeys(names, Kind.SENT)
-    assert sorted(message.recipients[0] for message in server.messages) == sorted(names)
+    assert sorted(recipients(server)) == sorted(names)
     assert server.connections == 4
     assert sorted(name for group in desk.groups for name in group) == sorted(names)
 
@@ -131,6 +144,63 @@ def test_who_was_answered_while_we_could_not_listen_was_answered(serve: Serve, m
     assert desk.passed
     assert desk.kinds == dict.fromkeys(names, Kind.SENT)
     assert server.connections == 24
+
+
+def test_who_waits_behind_one_that_is_not_answered_goes_over_another_connection(serve: Serve) -> None:
+    server = serve("dot~slow@*=stall")
+    names = [f"p{number}@example.com" for number in range(40)]
+    names.insert(20, "slow@example.com")
+    desk = carry(server, Desk([Parcel(name) for name in names]), 2, Habits(dot_timeout=timedelta(seconds=2)))
+    assert list(desk.outcomes)[-1] == "slow@example.com"
+    assert desk.kinds == {name: Kind.UNKNOWN if "slow" in name else Kind.SENT for name in names}
+    assert sorted(recipients(server)) == sorted({*names} - {"slow@example.com"})
+
+
+@pytest.mark.parametrize(("offers", "announced"), [(("PIPELINING",), True), ((), False)])
+def test_the_next_message_is_announced_with_the_dot(serve: Serve, offers: tuple[str, ...], announced: bool) -> None:
+    server = serve(features=Features(offers=offers))
+    names = [f"p{number}@example.com" for number in range(3)]
+    with points_of_sending() as points:
+        carry(server, Desk([Parcel(name) for name in names]), 1)
+    assert recipients(server) == names
+    third, dot_sent = (
+        [at for at, one in enumerate(points) if one is point][-1] for point in (Point.MAIL, Point.DOT_SENT)
+    )
+    second = [at for at, one in enumerate(points) if one is Point.DOT_SENT][-2]
+    assert (third < second) is announced
+    assert third < dot_sent
+
+
+def test_one_that_was_announced_and_may_not_be_begun_any_more_goes_later(serve: Serve) -> None:
+    server = serve()
+    names = [f"p{number}@example.com" for number in range(10)]
+    desk = carry(server, Desk([Parcel(name) for name in names], late={"p4@example.com"}), 1)
+    assert recipients(server) == [name for name in names if name != "p4@example.com"] + ["p4@example.com"]
+    assert server.connections == 2, "what was announced can't be taken back"
+    assert set(desk.kinds.values()) == {Kind.SENT}
+
+
+@pytest.mark.parametrize(
+    ("script", "connections", "kinds"),
+    [
+        pytest.param("dot#5=reply 554 5.7.1 no", 1, {"p4": Kind.REFUSED}, id="the one before is refused"),
+        pytest.param("dot#5=reply 451 4.3.0 later", 1, {"p4": Kind.DEFERRED}, id="the one before is deferred"),
+        pytest.param("after-dot#5=drop", 2, {"p4": Kind.UNKNOWN}, id="the connection ends instead of the answer"),
+        pytest.param("mail#6=drop", 2, {}, id="the connection ends after the answer"),
+        pytest.param("mail#6=reply 421 4.7.0 enough", 2, {}, id="the server ends the connection after the answer"),
+        pytest.param("mail#6=reply 503 5.5.1 nested MAIL", 2, {}, id="the server thinks the last one is not over"),
+        pytest.param("rcpt#6=reply 550 5.1.1 nobody", 1, {"p5": Kind.NO_MAILBOX}, id="its recipient is refused"),
+        pytest.param("mail#6=reply 450 4.7.1 slow down", 1, {"p5": Kind.DOWN}, id="its sender is deferred"),
+    ],
+)
+def test_what_happens_to_one_says_nothing_of_the_other(
+    serve: Serve, script: str, connections: int, kinds: dict[str, Kind]
+) -> None:
+    server = serve(script)
+    names = [f"p{number}" for number in range(10)]
+    desk = carry(server, Desk([Parcel(f"{name}@example.com") for name in names]), 1)
+    assert desk.kinds == {f"{name}@example.com": kinds.get(name, Kind.SENT) for name in names}
+    assert server.connections == connections
 
 
 def test_a_mark_that_is_refused_ends_its_own_connection_only(serve: Serve) -> None:

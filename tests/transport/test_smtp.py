@@ -21,7 +21,8 @@ from drip.core.delivery import OutcomeKind as Kind
 from drip.core.dkim_keys import read_key
 from drip.core.settings import DkimSettings
 from drip.engine.ports import Envelope, Session, Transport
-from drip.transport.conversation import Habits, dot_stuffed, with_crlf
+from drip.transport.commands import dot_stuffed, unfit_envelope, with_crlf
+from drip.transport.conversation import Habits
 from drip.transport.smtp import SmtpSession, SmtpTransport
 from tests.smtp_server import Features, SmtpServer
 from tests.transport.conftest import settings_for
@@ -330,8 +331,6 @@ def test_nothing_is_printed_and_nothing_read_from_home(
 @settings(max_examples=200)
 @given(st.from_regex(r"[a-z!#$%&'*+/=?^_`{|}~.é-]{1,20}@[a-z0-9.-]{1,20}", fullmatch=True))
 def test_addresses_reach_the_wire_unchanged(address: str) -> None:
-    from drip.transport.conversation import unfit_envelope
-
     if unfit_envelope(Envelope(address, address, "t")) is None:
         import smtplib
 

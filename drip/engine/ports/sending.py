@@ -68,6 +68,10 @@ class Desk(Protocol[P]):
         """Make one ready for a later `take`, while there is nothing better to do; False when there is none to make."""
         ...
 
+    def still(self, parcel: P, /) -> bool:
+        """Whether one that was taken some time ago may still be begun; if not, it is out of the caller's hands."""
+        ...
+
     def mark(self, parcels: Sequence[P], /) -> Sequence[bool]:
         """Before the final dots of these: whether each may be sent, durably. What `done` brought is written with it."""
         ...
