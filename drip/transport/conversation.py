@@ -170,8 +170,7 @@ class Conversation:
         unfit = unfit_envelope(envelope)
         if unfit is not None:
             return unfit
-        stopped = yield from self._begin(envelope, len(content))
-        stopped = stopped or (yield from self._say_rest(envelope))
+        stopped = yield from self._enter(envelope, len(content))
         stopped = stopped or (yield from self._say_body(dot_stuffed(content)))
         if stopped is not None:
             return stopped
@@ -180,13 +179,21 @@ class Conversation:
             return Outcome(OutcomeKind.NOT_MARKED, text="given up before the final dot")
         return (yield from self._finish())
 
-    def _begin(self, envelope: Envelope, size: int) -> _Part:
+    def _enter(self, envelope: Envelope, size: int) -> _Part:
         said, self._said = self._said, False
-        reused = said or (yield from self._reuse())
+        if said:
+            stopped = (yield from self._hear_sender(b"")) or (yield from self._say_rest(envelope))
+            if stopped is not None and stopped.code == _OUT_OF_ORDER:
+                self.drop()  # for the server the transaction before was not over
+            if stopped is None or self.wire is not None:
+                return stopped
+            # The connection ended, or answers did not fit: that may have come of the message before. Begin anew.
+        return (yield from self._begin(envelope, size)) or (yield from self._say_rest(envelope))
+
+    def _begin(self, envelope: Envelope, size: int) -> _Part:
+        reused = yield from self._reuse()
         stopped = None if reused else (yield from self._open())
-        stopped = stopped or (yield from (self._hear_sender(b"") if said else self._say_sender(envelope, size)))
-        if said and stopped is not None and stopped.code == _OUT_OF_ORDER:
-            self.drop()  # it did not think the transaction over when it had refused the message before
+        stopped = stopped or (yield from self._say_sender(envelope, size))
         if stopped is None or not reused or self.wire is not None:
             return stopped
         # Servers end a connection after so many messages or seconds, at MAIL or between: no one's fault, begin anew.

@@ -260,14 +260,15 @@ class SmtpFleet:
             # Who answered while we could not listen, at a long commit or asleep, was not silent.
             answered = {number for number, _ in self._poll.poll(0)}
             for number in due:
-                self._look_after(desk, number, now, answered=number in answered)
+                if number not in answered:
+                    self._look_after(desk, number, now)
 
-    def _look_after(self, desk: Desk[Any], number: int, now: float, *, answered: bool) -> None:
+    def _look_after(self, desk: Desk[Any], number: int, now: float) -> None:
         lane = self._waiting[number]
         if lane.upcoming is not None:
             self._stranded.append(lane.upcoming)
             lane.upcoming, lane.due = None, lane.deadline
-        if lane.deadline <= now and not answered:
+        if lane.deadline <= now:
             self._go_on(desk, self._unpark(number), None, TimeoutError("no answer in time"))
 
     def _lead_on(self, desk: Desk[Any], seconds: float) -> bool:
