@@ -245,7 +245,9 @@ async def test_how_many_people_there_are_is_said(lively: Room) -> None:
         await driver.press("enter")
         assert "6 people" in driver.text
         await driver.press("f")
-        assert "active, 3 people" in driver.text
+        assert "3 people, active" in driver.text
+        await driver.press("f", "f", "o", "w")
+        assert "nobody, completed, " in driver.text  # whatever there is no room for
 
 
 async def test_what_is_typed_right_after_the_slash_is_searched_for(room: Room) -> None:

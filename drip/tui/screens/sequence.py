@@ -251,17 +251,18 @@ class SequenceScreen(Place):
         return self.query_one(PeopleTable).cursor_row // PAGE + 1
 
     def _say_found(self) -> None:
-        parts = [str(self.status)] if self.status else []
-        parts += [f"waiting for {self.waiting}"] if self.waiting else []
-        parts += ["oldest first"] if self.oldest_first else []
+        narrowed = [str(self.status)] if self.status else []
+        narrowed += [f"waiting for {self.waiting}"] if self.waiting else []
+        narrowed += ["oldest first"] if self.oldest_first else []
         if self.text:
             more = "+" if self._more is not None else ""
-            parts.append("searching…" if self._looking else f"{count(len(self.faces), 'match', 'matches')}{more}")
+            found = "searching…" if self._looking else f"{count(len(self.faces), 'match', 'matches')}{more}"
         elif self.faces:
-            parts.append(self._how_many())
+            found = self._how_many()
         else:
-            parts.append("nobody" if parts else "nobody yet: u subscribes a person")
-        self.query_one("#found", Line).say(safe(", ".join(parts)), layout=True)
+            found = "nobody" if narrowed else "nobody yet: u subscribes a person"
+        # How many comes first: where there is no room for all, that is not what is cut.
+        self.query_one("#found", Line).say(safe(", ".join((found, *narrowed))), layout=True)
 
     def _how_many(self) -> str:
         counts = self.funnel.counts if self.funnel is not None else None

@@ -39,7 +39,7 @@ class KeyLine(Widget):
     DEFAULT_CSS = """
     KeyLine { dock: bottom; height: 1; background: $panel; color: $foreground; }
     KeyLine > .keys--key { color: $accent; text-style: bold; }
-    KeyLine > .keys--more { color: $text-muted; }
+    KeyLine > .keys--more { color: $foreground-muted; }
     """
 
     def __init__(self) -> None:
