@@ -10,7 +10,7 @@ from typing import Any
 from drip.core.definition import definition_from_json, definition_to_json
 from drip.core.edits import merge_order
 from drip.core.moments import from_milliseconds, to_milliseconds
-from drip.core.sequence import Definition, SequenceStatus, Source, Template
+from drip.core.sequence import Definition, Sequence, SequenceStatus, Source, Step, Template
 from drip.engine.records import StoredSequence, StoredStep
 from drip.store.database import Database
 from drip.store.rows import marks
@@ -91,6 +91,7 @@ class Sequences:
                 " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
                 *(sequence.id, sequence.name, sequence.status.value, source.value, key_id, at, at),
             )
+        before = self._steps_of(row_id)
         self._database.run(
             "UPDATE sequence SET name = ?, file_status = ?, source = ?, path = ?, revision = revision + 1,"
             " updated_at = ? WHERE id = ?",
@@ -101,7 +102,12 @@ class Sequences:
             " SELECT id, revision, ?, ?, ?, ?, ?, ? FROM sequence WHERE id = ?",
             *(at, source.value, author, commit, int(dirty), definition_to_json(definition), row_id),
         )
-        self._save_steps(row_id, {step.key: sequence.position(step.key) for step in sequence.steps}, at)
+        steps = _steps_of(sequence)
+        self._save_steps(row_id, {key: position for key, (position, _) in steps.items()}, at)
+        changed = [key for key, step in steps.items() if step != before.get(key)]
+        self._database.run_many(
+            "UPDATE step SET updated_at = ? WHERE sequence_id = ? AND key = ?", [(at, row_id, key) for key in changed]
+        )
         stored = self.by_id(row_id)
         assert stored is not None
         return stored
@@ -144,14 +150,15 @@ class Sequences:
 
     def save_templates(self, templates: Mapping[str, Template], now: datetime) -> None:
         """Make the templates of the files what they are now; those made over the API are left alone."""
-        at = to_milliseconds(now)
+        at, known = to_milliseconds(now), self.templates()
+        changed = [template for template in templates.values() if template != known.get(template.name)]
         self._database.run_many(
             "INSERT INTO template (name, source, subject, layout, markdown, html, text, created_at, updated_at)"
             " VALUES (?, 'file', ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET source = 'file', subject = excluded.subject,"
             " layout = excluded.layout, markdown = excluded.markdown, html = excluded.html, text = excluded.text,"
             " updated_at = excluded.updated_at",
-            [(t.name, t.subject, t.layout, t.markdown, t.html, t.text, at, at) for t in templates.values()],
+            [(t.name, t.subject, t.layout, t.markdown, t.html, t.text, at, at) for t in changed],
         )
         names = sorted(templates)
         self._database.run(
@@ -187,6 +194,10 @@ class Sequences:
             updated_at=from_milliseconds(updated),
         )
 
+    def _steps_of(self, row_id: int) -> Mapping[str, tuple[int | None, Step]]:
+        stored = self.by_id(row_id)
+        return {} if stored is None else _steps_of(stored.sequence)
+
     def _save_steps(self, row_id: int, positions: Mapping[str, int | None], at: int) -> None:
         before = [
             key for (key,) in self._database.rows("SELECT key FROM step WHERE sequence_id = ? ORDER BY rank", row_id)
@@ -196,7 +207,11 @@ class Sequences:
         self._database.run("UPDATE step SET position = NULL WHERE sequence_id = ?", row_id)
         self._database.run_many(
             "INSERT INTO step (sequence_id, key, rank, position, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (sequence_id, key) DO UPDATE SET rank = excluded.rank, position = excluded.position,"
-            " updated_at = excluded.updated_at",
+            " ON CONFLICT (sequence_id, key) DO UPDATE SET rank = excluded.rank, position = excluded.position",
             [(row_id, key, rank, positions.get(key), at, at) for rank, key in enumerate(order, 1)],
         )
+
+
+def _steps_of(sequence: Sequence) -> dict[str, tuple[int | None, Step]]:
+    """Each step and its position, by key: a step that is the same in both was not changed."""
+    return {step.key: (sequence.position(step.key), step) for step in sequence.steps}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from drip.core.sequence import Template
 from drip.store.invariants import violations
-from tests.api.site import SEQUENCES, WORDS, Site
+from tests.api.site import FILE_TEMPLATES, SEQUENCES, WORDS, Site
 from tests.lab import a_sequence, a_step
 
 FIELDS = {
@@ -117,6 +118,27 @@ def test_a_change_makes_a_revision_and_a_repetition_none(site: Site) -> None:
     row_id = site.lab.store.sequences.all()[0].id
     newest = site.lab.store.sequences.revisions(row_id)[0]
     assert (newest.source.value, newest.author) == ("api", site.key_id)
+
+
+def test_only_what_was_changed_is_newer(site: Site) -> None:
+    path = site.sequence(steps=2)
+
+    def stamps() -> list[str]:
+        return [step["updated_at"] for step in site.call("GET", path, status=200)["steps"]]
+
+    first, second = stamps()
+    site.lab.move("1h")
+    site.call("POST", f"{path}/steps", {"position": 3, "offset_seconds": 0, **WORDS}, 201)
+    site.call("PATCH", path, {"name": "Other"}, 200)
+    assert stamps()[:2] == [first, second]
+    step_id = site.call("GET", path, status=200)["steps"][1]["id"]
+    assert site.call("PATCH", f"{path}/steps/{step_id}", {"offset_seconds": 7200}, 200)["updated_at"] > second
+    assert stamps()[0] == first
+    kept = {one["id"]: one["updated_at"] for one in site.call("GET", "/v1/bulk/templates", status=200)}
+    site.lab.store.sequences.save_templates({**FILE_TEMPLATES, "new": Template("new", text="Hi.")}, site.lab.now)
+    now = {one["id"]: one["updated_at"] for one in site.call("GET", "/v1/bulk/templates", status=200)}
+    assert now == {**kept, "new": now["new"]}
+    assert now["new"] > min(kept.values())
 
 
 @pytest.mark.parametrize("status", ["draft", "active", "archived"])
