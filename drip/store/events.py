@@ -89,11 +89,15 @@ class Events:
         return self._database.last_event()
 
     def after(self, number: int, types: Iterable[EventType], limit: int) -> list[tuple[int, Event]]:
-        """Events of these types with a greater number, oldest first, each with its number."""
+        """Events of these types with a greater number, oldest first, each with its number.
+
+        Of a sequence that was deleted there is nothing to tell any more, also where a webhook still waits for it.
+        """
         kinds = [kind.value for kind in types]
         rows = self._database.rows(
             "SELECT id, type, at, sequence_id, subscription_id, step_id, data FROM event"
-            f" WHERE id > ? AND id <= ? AND type IN ({marks(len(kinds))}) ORDER BY id LIMIT ?",
+            f" WHERE id > ? AND id <= ? AND type IN ({marks(len(kinds))})"
+            " AND EXISTS (SELECT 1 FROM subscription s WHERE s.id = event.subscription_id) ORDER BY id LIMIT ?",
             *(number, self._database.last_event(), *kinds, limit),
         )
         return [(row[0], _event(row)) for row in rows]

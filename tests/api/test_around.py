@@ -186,6 +186,16 @@ class TestEvents:
         error = site.error("GET", "/v1/events?after=7")
         assert (error["param"], "'7' is not the id of an event" in error["message"]) == ("after", True)
 
+    def test_those_of_a_deleted_sequence_are_gone_also_where_a_webhook_waits(self, site: Site) -> None:
+        site.call("PATCH", f"/v1/client/keys/{site.key_id}", {"webhook_url": "https://app.empresa.com/hook"}, 200)
+        path = site.sequence(steps=2)
+        site.subscribe(path)
+        site.call("DELETE", f"{path}/subscribers/ana@empresa.com", status=200)
+        assert site.client.delete(path).status_code == 204
+        waiting = "SELECT e.type FROM event e JOIN webhook_delivery w ON w.event_id = e.id ORDER BY e.id"
+        assert site.lab.store.database.rows(waiting) == [("sequence.subscribed",), ("sequence.cancelled",)]
+        assert site.call("GET", "/v1/events", status=200) == []
+
     def test_they_are_turned_over_page_by_page(self, site: Site) -> None:
         path = site.sequence(steps=2)
         for name in "abc":
