@@ -94,6 +94,12 @@ def answer_to(error: Exception) -> JSONResponse:
             return envelope(500, "internal_error", "something went wrong here; the log has the request id")
 
 
+_SHAPES = {
+    "days": "write the days as mon-fri or mon,wed,fri",
+    "hours": "write the hours as 09:00-18:00, on a clock of 24 hours",
+}
+"""What to write where a field has a pattern; of all others that is: something to read."""
+
 ANSWERED = (ApiError, DripError, RequestValidationError, HTTPException)
 """What `respond` has an answer for."""
 
@@ -153,7 +159,9 @@ def _detail(request: Request, problem: Mapping[str, Any]) -> dict[str, str]:
     if problem["type"] == "missing" and not place:
         return {"param": "", "message": "a JSON object is wanted as the body"}
     message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] == "string_pattern_mismatch":
+        message = _SHAPES.get(str(place[-1]), "it has nothing that can be read, or a NUL")
+    elif problem["type"] == "extra_forbidden":
         known = known_fields(request.scope.get("route"), place[:-1])
         hint = did_you_mean(str(place[-1])[:100], known)
         message = "unknown field" + (f"; {hint}" if hint else "")

@@ -91,6 +91,21 @@ def test_a_bad_sequence_is_refused_at_its_field(site: Site, body: dict[str, Any]
     assert error["details"][0]["param"] == param
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            {"name": "x", "send_window": {"days": "mon-fry"}},
+            "send_window.days: write the days as mon-fri or mon,wed,fri",
+        ),
+        ({"name": "x", "send_window": {"hours": "9-18"}}, "send_window.hours: write the hours as 09:00-18:00, on a"),
+        ({"name": " \t"}, "name: it has nothing that can be read"),
+    ],
+)
+def test_what_has_a_pattern_says_in_words_what_to_write(site: Site, body: dict[str, Any], words: str) -> None:
+    assert site.error("POST", SEQUENCES, body)["message"].startswith(words)
+
+
 def test_lists_are_newest_first_and_in_pages(site: Site) -> None:
     paths = [site.sequence(f"Number {number}", steps=0, active=number % 2 == 0) for number in range(5)]
     ids = [path.rpartition("/")[2] for path in paths]
