@@ -32,4 +32,8 @@ def data_words(data: Mapping[str, Any]) -> str:
 
 def short(event: str) -> str:
     """`sent` of `sequence.step.sent`."""
-    return event.rpartition(".")[2]
+    return _CALLED.get(event) or event.rpartition(".")[2]
+
+
+_CALLED = {"suppression.added": "suppressed", "suppression.removed": "allowed"}
+"""Events whose last word alone does not say what happened."""

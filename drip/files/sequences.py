@@ -6,7 +6,7 @@ All files are read and all problems collected; nothing is written, and nothing h
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,20 @@ class _Loading:
         if not (self.settings.postal_address or "").strip():
             hint = "write postal_address: with your street and city; many laws want it in the footer"
             document.warn(WHOLE_FILE, "postal_address", "it is missing", hint)
+        for where, path in self._named_files():
+            if path is not None and not path.is_file():
+                document.warn(
+                    WHOLE_FILE, where, f"there is no file {path}", "a path is relative to the project's folder"
+                )
         self.problems.extend(document.problems)
+
+    def _named_files(self) -> Iterator[tuple[str, Path | None]]:
+        """What servers need that drip connects to: read only then, and perhaps only on the machine that sends."""
+        smtp, inbound = self.settings.smtp, self.settings.inbound
+        if smtp is not None:
+            yield from (("smtp.ca_file", smtp.ca_file), ("smtp.oauth2_file", smtp.oauth2_file))
+        if inbound.imap is not None:
+            yield "inbound.imap.ca_file", inbound.imap.ca_file
 
     def _files(self) -> dict[str, Path]:
         """The sequence files by id; those whose name is no id are reported."""

@@ -339,6 +339,17 @@ def test_the_address_may_be_anywhere_in_the_mail(tmp_path: Path, place: str, add
     assert problems(write(tmp_path, {**files, place: files[place] + address})) == ()
 
 
+def test_files_that_servers_need_and_are_not_there_are_said(tmp_path: Path) -> None:
+    smtp = "smtp: {host: smtp.example.com, user: x, oauth2_file: token.json, ca_file: ca.pem}\n"
+    imap = "inbound: {imap: {host: i.example.com, user: x, password: 'y', ca_file: keys/ca.pem}}\n"
+    settings = "from: a@example.com\nbase_url: https://m.example.com\npostal_address: Here 1\n"
+    folder = write(tmp_path, {"drip.yaml": settings + smtp + imap, "token.json": "{}", X: BODY})
+    assert [(one.severity.value, one.where, one.message) for one in problems(folder)] == [
+        ("warning", "inbound.imap.ca_file", f"there is no file {tmp_path / 'keys' / 'ca.pem'}"),
+        ("warning", "smtp.ca_file", f"there is no file {tmp_path / 'ca.pem'}"),
+    ]
+
+
 def test_no_base_url_and_no_postal_address_are_said_once(tmp_path: Path) -> None:
     files = {"drip.yaml": "from: a@example.com\n", X: BODY, "sequences/y.yaml": BODY}
     assert [str(problem) for problem in problems(write(tmp_path, files))] == [

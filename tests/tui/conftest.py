@@ -7,12 +7,19 @@ import inspect
 import shutil
 from collections.abc import Callable
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from drip.tui.app import HEAVY, LATER
 from tests.tui.room import Room
 from tests.tui.scene import make_bare, make_busy, make_files, make_lively, make_room, make_unknown
+
+# pytest rewrites the modules of a plugin's package as they are imported; Python 3.11 can't parse in two threads at once
+# (gh-106905), and the dashboard imports these in a thread.
+for module in (*(f"drip.tui.{name}" for name in LATER), *HEAVY):
+    import_module(module)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -162,12 +162,12 @@ def _send(invocation: Invocation, to: str | None) -> Check:
 def _show(check: Check) -> None:
     from drip.cli.output import clean, line, paint
 
-    line(f"{paint(check.level.value.ljust(8), COLOURS[check.level])} {check.name:<14} {clean(check.message)}")
+    line(f"{paint(check.level.value.ljust(8), COLOURS[check.level])} {check.name:<15} {clean(check.message)}")
     if check.cure:
-        line(f"{'':23} → {clean(check.cure)}")
+        line(f"{'':24} → {clean(check.cure)}")
     if check.record:
         for name, value in (("name", check.record.name), ("type", check.record.type), ("value", check.record.value)):
-            line(f"{'':25} {name:<6} {clean(value)}")
+            line(f"{'':26} {name:<6} {clean(value)}")
 
 
 def _conclude(counts: Any) -> None:

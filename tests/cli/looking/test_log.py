@@ -24,6 +24,13 @@ def test_newest_last_with_who_and_what(ada: Cli) -> None:
     assert events[2]["id"].startswith("evt_")
 
 
+def test_what_became_of_an_address_is_said_in_a_word_that_says_it(ada: Cli) -> None:
+    ada("suppress", "add", "bob@example.com")
+    ada("suppress", "remove", "bob@example.com")
+    said = [row.split()[2] for row in ada("log", "--email", "bob@example.com").stdout.splitlines()]
+    assert said == ["suppressed", "allowed"]
+
+
 def test_the_log_is_filtered_by_sequence_person_and_time(ada: Cli) -> None:
     ada("subscribe", "welcome", "bob@example.com")
     assert len(ada.json("log", "--email", "BOB@example.com")) == 1

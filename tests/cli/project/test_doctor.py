@@ -74,6 +74,8 @@ def test_a_fresh_project_has_warnings_alone(files: Cli, dns: DnsServer) -> None:
 def test_each_line_says_what_to_do(files: Cli, dns: DnsServer) -> None:
     said = files("doctor", "--resolver", f"127.0.0.1:{dns.port}")
     assert "warning  base_url" in said.stdout
+    columns = [line[9:].split("  ")[0] for line in said.stdout.splitlines() if not line.startswith(" ")]
+    assert {"postal_address", "sqlite"} <= set(columns)  # no name touches what is said of it
     assert "→ serve it" in said.stdout
     assert said.stderr.endswith("warnings\n")
 
