@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
@@ -106,6 +105,8 @@ def retry_after(text: str | None, now: datetime) -> timedelta:
     text = text.strip()
     if text.isascii() and text.isdigit():
         return min(timedelta(seconds=int(text[:9])), LONGEST_HOLD)
+    from email.utils import parsedate_to_datetime  # most commands start without it
+
     try:
         at = parsedate_to_datetime(text)
         asked = at - now

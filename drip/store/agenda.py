@@ -15,11 +15,14 @@ WAITING = """
         AND s.next_send_at <= ? GROUP BY 1, 2
 """
 
+# Each count is one stretch of an index; who simply waits in an active sequence is not counted.
 _BY_STATUS = """
-    SELECT q.slug, CASE WHEN s.status = 'active' THEN 'sequence_' || q.status ELSE s.status END, COUNT(*)
-    FROM subscription s JOIN sequence q ON q.id = s.sequence_id
-    WHERE s.replaced = 0 AND (s.status IN ('paused', 'failed') OR (s.status = 'active' AND q.status <> 'active'))
-    GROUP BY 1, 2
+    WITH kind(status) AS (VALUES ('active'), ('paused'), ('failed'))
+    SELECT slug, CASE WHEN status = 'active' THEN 'sequence_' || of_sequence ELSE status END, people FROM (
+        SELECT q.slug, q.status AS of_sequence, k.status, (SELECT COUNT(*) FROM subscription s WHERE s.replaced = 0
+            AND s.sequence_id = q.id AND s.status = k.status) AS people
+        FROM sequence q CROSS JOIN kind k WHERE k.status <> 'active' OR q.status <> 'active'
+    ) held WHERE people > 0
 """
 
 _WITHOUT_STEPS = """
@@ -27,10 +30,12 @@ _WITHOUT_STEPS = """
     WHERE s.replaced = 0 AND s.status = 'active' AND s.next_step_id IS NULL AND q.status = 'active' GROUP BY 1
 """
 
+# The second condition on the state is that of the index.
 _BY_DELIVERY = """
     SELECT q.slug, CASE WHEN d.state = 'unknown' THEN 'unknown' ELSE d.reason END, COUNT(*)
     FROM delivery d JOIN subscription s ON s.id = d.subscription_id JOIN sequence q ON q.id = s.sequence_id
-    WHERE d.state IN ('unknown', 'deferred') AND s.status = 'active' GROUP BY 1, 2
+    WHERE d.state IN ('unknown', 'deferred') AND d.state IN ('sending', 'unknown', 'deferred', 'failed')
+        AND s.status = 'active' GROUP BY 1, 2
 """
 
 

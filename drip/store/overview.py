@@ -10,6 +10,7 @@ from typing import Any
 from drip.core.address import email_key
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.subscription import CancelReason, Subscription, SubscriptionStatus
+from drip.store.counting import deliveries_by_state, people_by_status, waiting_by_step
 from drip.store.database import EVERYTHING, Database
 from drip.store.glance import COUNT_DUE, DUE_SEQUENCES
 from drip.store.rows import given, load, marks, moment
@@ -25,18 +26,6 @@ _SUBSCRIPTION = """
     LEFT JOIN delivery d ON d.subscription_id = s.id AND d.step_id = s.next_step_id
 """
 
-# Each count is one stretch of an index. A GROUP BY over all of them would take five times as long.
-_STEP_STATES = """
-    WITH kind(state) AS (VALUES ('sending'), ('sent'), ('unknown'), ('deferred'), ('failed'), ('skipped'))
-    SELECT t.id, k.state, (SELECT COUNT(*) FROM delivery d WHERE d.step_id = t.id AND d.state = k.state)
-    FROM step t CROSS JOIN kind k WHERE t.sequence_id = ?
-"""
-_STEP_WAITING = """
-    SELECT t.id, (SELECT COUNT(*) FROM subscription s WHERE s.replaced = 0 AND s.sequence_id = t.sequence_id
-        AND s.status = 'active' AND s.next_step_id = t.id) + (SELECT COUNT(*) FROM subscription s WHERE s.replaced = 0
-        AND s.sequence_id = t.sequence_id AND s.status = 'paused' AND s.next_step_id = t.id)
-    FROM step t WHERE t.sequence_id = ?
-"""
 # The index by time has both and not which: no row of what was sent is looked at, only those that failed.
 _SENT_SINCE = """
     SELECT (SELECT COUNT(*) FROM delivery WHERE state IN ('sent', 'failed') AND at >= ?)
@@ -93,36 +82,30 @@ class Overview:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def counts(self) -> dict[int, SequenceCounts]:
-        """The people of each sequence that has any, by its row's id."""
-        by_status: dict[int, dict[SubscriptionStatus, int]] = {}
-        for row_id, status, count in self._database.rows(
-            "SELECT sequence_id, status, COUNT(*) FROM subscription WHERE replaced = 0 GROUP BY sequence_id, status"
-        ):
-            by_status.setdefault(row_id, dict.fromkeys(SubscriptionStatus, 0))[SubscriptionStatus(status)] = count
+    def counts(self, sequence_id: int | None = None) -> dict[int, SequenceCounts]:
+        """The people of each sequence that has any, or of one of them, by its row's id."""
         due = dict(self._database.rows(DUE_SEQUENCES.replace("WHERE q.status = 'active'", "")))
-        return {row_id: SequenceCounts(found, moment(due.get(row_id))) for row_id, found in by_status.items()}
+        return {
+            row_id: SequenceCounts(by_status, moment(due.get(row_id)))
+            for row_id, by_status in people_by_status(self._database, sequence_id).items()
+            if any(by_status.values())
+        }
 
     def counts_of(self, sequence_id: int) -> dict[SubscriptionStatus, int]:
         """The people of one sequence by status; every status is there."""
-        rows = self._database.rows(
-            "SELECT status, COUNT(*) FROM subscription WHERE replaced = 0 AND sequence_id = ? GROUP BY status",
-            sequence_id,
-        )
-        return {**dict.fromkeys(SubscriptionStatus, 0), **{SubscriptionStatus(status): count for status, count in rows}}
+        none = dict.fromkeys(SubscriptionStatus, 0)
+        return people_by_status(self._database, sequence_id).get(sequence_id, none)
 
     def steps(self, sequence_id: int) -> dict[int, StepCounts]:
         """What became of each step of a sequence, by its row's id; those that nothing happened to are left out."""
-        found: dict[int, dict[str, int]] = {}
-        for step_id, state, count in self._database.rows(_STEP_STATES, sequence_id):
-            if count:
-                found.setdefault(step_id, {})[state] = count
-        for step_id, count in self._database.rows(_STEP_WAITING, sequence_id):
-            if count:
-                found.setdefault(step_id, {})["waiting"] = count
-        names = ("sent", "waiting", "failed", "skipped", "deferred", "unknown")
+        states = deliveries_by_state(self._database, sequence_id)
+        waiting = waiting_by_step(self._database, sequence_id)
+        names = ("sent", "failed", "skipped", "deferred", "unknown")
         return {
-            step_id: StepCounts(**{name: counts.get(name, 0) for name in names}) for step_id, counts in found.items()
+            step_id: StepCounts(
+                waiting=waiting.get(step_id, 0), **{name: states.get(step_id, {}).get(name, 0) for name in names}
+            )
+            for step_id in states.keys() | waiting.keys()
         }
 
     def step_times(self, sequence_id: int) -> dict[int, tuple[datetime, datetime]]:

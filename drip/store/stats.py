@@ -1,35 +1,23 @@
-"""The counts behind the funnels. Reads only; one look at the subscriptions, however many sequences there are."""
+"""The counts behind the funnels. Reads only."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 from drip.core.subscription import CancelReason, SubscriptionStatus
 from drip.engine.records import StoredSequence
 from drip.engine.stats import Funnel, funnel
+from drip.store.counting import deliveries_by_state, people_by_status, waiting_by_step
 from drip.store.database import Database
+from drip.store.rows import given
 
 # Ended subscriptions that were started again count too: theirs are people who got through, and messages that were sent.
-_PLACES = """
-    SELECT sequence_id, status, cancel_reason,
-        CASE WHEN status = 'cancelled' THEN last_step_id WHEN status IN ('active', 'paused') THEN next_step_id END
-            AS place,
-        COUNT(*)
-    FROM subscription GROUP BY sequence_id, status, cancel_reason, place
+# They stand in no index, so this is a look at every subscription, but it stops only at those that ended.
+_ENDED = """
+    SELECT sequence_id, status, cancel_reason, last_step_id, replaced, COUNT(*) FROM subscription
+    WHERE (status = 'cancelled' OR replaced = 1){of_one} GROUP BY 1, 2, 3, 4, 5
 """
-
-_DELIVERIES = "SELECT step_id, state, COUNT(*) FROM delivery GROUP BY step_id, state"
-
-
-@dataclass(slots=True)
-class _Counts:
-    """The people of one sequence."""
-
-    people: dict[SubscriptionStatus, int] = field(default_factory=lambda: dict.fromkeys(SubscriptionStatus, 0))
-    waiting: Counter[int] = field(default_factory=Counter)
-    left: Counter[tuple[int | None, CancelReason]] = field(default_factory=Counter)
 
 
 class Stats:
@@ -40,23 +28,28 @@ class Stats:
 
     def funnels(self, sequences: Sequence[StoredSequence]) -> list[Funnel]:
         """The funnel of each of these sequences."""
-        counts = self._counts()
-        deliveries: dict[int, dict[str, int]] = {}
-        for step_id, state, count in self._database.rows(_DELIVERIES):
-            deliveries.setdefault(step_id, {})[state] = count
-        found = []
-        for stored in sequences:
-            of_one = counts.get(stored.id, _Counts())
-            found.append(funnel(stored, of_one.people, deliveries, of_one.waiting, of_one.left))
-        return found
+        only = sequences[0].id if len(sequences) == 1 else None
+        people = people_by_status(self._database, only)
+        deliveries = deliveries_by_state(self._database, only)
+        waiting = waiting_by_step(self._database, only)
+        left = self._add_ended(people, only)
+        nobody = dict.fromkeys(SubscriptionStatus, 0)
+        return [
+            funnel(stored, people.get(stored.id, nobody), deliveries, waiting, left.get(stored.id, {}))
+            for stored in sequences
+        ]
 
-    def _counts(self) -> dict[int, _Counts]:
-        found: dict[int, _Counts] = {}
-        for sequence_id, status, reason, place, count in self._database.rows(_PLACES):
-            counts = found.setdefault(sequence_id, _Counts())
-            counts.people[SubscriptionStatus(status)] += count
+    def _add_ended(
+        self, people: Mapping[int, dict[SubscriptionStatus, int]], only: int | None
+    ) -> dict[int, Counter[tuple[int | None, CancelReason]]]:
+        """Add those who were started again to the people; who left, and after which step, by sequence."""
+        found: dict[int, Counter[tuple[int | None, CancelReason]]] = {}
+        of_one, params = given(("sequence_id = ?", only))
+        for sequence_id, status, reason, step_id, replaced, count in self._database.rows(
+            _ENDED.format(of_one=of_one), *params
+        ):
+            if replaced:
+                people[sequence_id][SubscriptionStatus(status)] += count
             if reason is not None:
-                counts.left[place, CancelReason(reason)] += count
-            elif place is not None:
-                counts.waiting[place] += count
+                found.setdefault(sequence_id, Counter())[step_id, CancelReason(reason)] += count
         return found

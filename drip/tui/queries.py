@@ -235,7 +235,7 @@ class Desk:
         if not count:
             return Funnel(stored, {}, {}, None, counted=False)
         left = Board(store.database).left(stored.id)
-        return Funnel(stored, store.overview.steps(stored.id), left, store.overview.counts().get(stored.id))
+        return Funnel(stored, store.overview.steps(stored.id), left, store.overview.counts(stored.id).get(stored.id))
 
     def overdue(self, store: Store, slug: str) -> int:
         """How many people of a sequence would be due now if it were active.

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.sequence import DelayFrom, SendWindow, Sequence, SequenceStatus
 from drip.engine import people
 from drip.engine.agenda import entries
@@ -98,6 +99,29 @@ def test_who_is_held_and_why(lab: Lab) -> None:
     assert ("welcome", "sequence_archived", 2) in [
         (held.sequence, held.reason, held.count) for held in lab.store.agenda.held()
     ]
+
+
+def test_who_is_held_by_what_a_server_said(lab: Lab) -> None:
+    lab.apply(a_sequence(a_step("a"), a_step("b", "1d")))
+    said = {
+        "ada": OutcomeKind.DEFERRED,
+        "bob": OutcomeKind.REFUSED,
+        "eve": OutcomeKind.UNKNOWN,
+        "joe": OutcomeKind.SENT,
+    }
+    for name in said:
+        lab.subscribe(f"{name}@example.com")
+    lab.transport.script = lambda envelope, content: Outcome(
+        said[envelope.recipient.partition("@")[0]], 450, None, "no"
+    )
+    lab.tick()
+    assert [(held.sequence, held.reason, held.count) for held in lab.store.agenda.held()] == [
+        ("welcome", "failed", 1),
+        ("welcome", "temporary", 1),
+        ("welcome", "unknown", 1),
+    ]
+    people.pause(lab.store, "welcome", "ada@example.com", lab.now)
+    assert ("welcome", "paused", 1) in [(held.sequence, held.reason, held.count) for held in lab.store.agenda.held()]
 
 
 @pytest.mark.sqlite

@@ -134,6 +134,23 @@ def test_subscribing_and_changing_one_person_looks_through_no_growing_table(
     assert recorder.scans() == [], "\n".join(recorder.scans())
 
 
+def test_what_list_status_and_agenda_show_is_counted_along_indexes(crowd: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = crowd.store.sequences.by_slug("welcome")
+    assert stored is not None
+    recorder = Recorder(crowd)
+    with monkeypatch.context() as patched:
+        recorder.install(patched)
+        overview, agenda = crowd.store.overview, crowd.store.agenda
+        assert sum(overview.counts()[stored.id].by_status.values()) == 300
+        assert sum(overview.counts_of(stored.id).values()) == 300
+        assert sum(step.waiting for step in overview.steps(stored.id).values()) == 300
+        state = overview.state(crowd.now)
+        assert state.due_now == 600 - state.sent_today
+        assert sum(one.count for one in agenda.waiting(stored.id, crowd.now + DAY)) == 300
+        assert agenda.held() == []
+    assert recorder.scans() == [], "\n".join(recorder.scans())
+
+
 def test_the_check_finds_a_statement_that_does(crowd: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(crowd)
     with monkeypatch.context() as patched:

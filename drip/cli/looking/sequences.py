@@ -140,13 +140,13 @@ def _shown_object(
     from drip.engine.objects import sequence_object, step_objects
     from drip.store.overview import StepCounts
 
-    counts = store.overview.counts().get(stored.id)
+    people = store.overview.counts_of(stored.id)
     per_step = store.overview.steps(stored.id)
     shown = stored if definition is None else replace(stored, definition=definition, revision=number)
     steps = step_objects(shown, store.overview.step_times(stored.id))
     content = {} if definition is None else json.loads(definition_to_json(definition))
     return {
-        **sequence_object(shown, counts.by_status if counts else {}),
+        **sequence_object(shown, people),
         "steps": [{**step, "counts": asdict(per_step.get(step["id"], StepCounts()))} for step in steps],
         **{name: content[name] for name in ("templates", "layouts") if name in content},
     }
@@ -158,8 +158,8 @@ def _show(invocation: Invocation, store: Store, stored: StoredSequence, then: De
     from drip.store.overview import StepCounts
 
     sequence = (then or stored.definition).sequence
-    people = store.overview.counts().get(stored.id)
-    inside = ", ".join(f"{number} {status}" for status, number in people.by_status.items() if number) if people else ""
+    people = store.overview.counts_of(stored.id)
+    inside = ", ".join(f"{number} {status}" for status, number in people.items() if number)
     show_fields(
         [
             ("id", sequence.id),

@@ -80,3 +80,31 @@ def test_a_sequence_that_sent_nothing_has_no_rate_of_bounces(ada: Cli) -> None:
     )
     found = ada.json("stats", "welcome")
     assert (found["bounces"], found["warnings"]) == ({"count": 1, "rate": 0.0}, [])
+
+
+def test_who_was_started_again_counts_as_often_as_they_began(ada: Cli) -> None:
+    text = (ada.folder / "sequences/welcome.yaml").read_text()
+    ada.write("sequences/welcome.yaml", text.replace("status: active", "status: active\nresubscribe: always"))
+    ada.write("sequences/other.yaml", text)
+    ada("apply", "--yes")
+    ada("run", "--once")
+    for ended in ("'completed', completed_at = 1", "'cancelled', cancel_reason = 'manual', cancelled_at = 1"):
+        ada.sql(
+            f"UPDATE subscription SET status = {ended}, next_step_id = NULL, next_send_at = NULL WHERE replaced = 0"
+        )
+        ada("subscribe", "welcome", "ada@example.com")
+    found = ada.json("stats", "welcome")
+    assert (found["subscribed"], found["sent"]) == (3, 1)
+    assert {status: count for status, count in found["subscribers"].items() if count} == {
+        "active": 1,
+        "completed": 1,
+        "cancelled": 1,
+    }
+    assert [(step["step"], step["waiting"], step["left"]) for step in found["steps"]] == [
+        ("hello", 1, 0),
+        ("tips", 0, 0),
+    ]
+    assert found["left_before"] == 1  # the second time
+    other, welcome = ada.json("stats")
+    assert (other["subscribed"], other["sent"], welcome) == (0, 0, found)
+    assert ada.json("stats", "other") == other
