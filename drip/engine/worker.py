@@ -29,6 +29,9 @@ RENEW_EVERY = 30.0
 """Seconds between signs of life."""
 BATCH = 200
 """People claimed at once; a tick. Nobody is in a batch twice."""
+LARGEST_BATCH, SOON = 800, 0.1
+"""A batch of which half is worked off within so many seconds is followed by one twice as large, as each costs a commit;
+one that takes longer is not, as what one process holds is not for the others."""
 FRUITLESS = 3
 """Batches in a row of which everything was given back: then the pass ends, lest it never does."""
 LONGEST_ROOM_WAIT = 5.0
@@ -138,14 +141,16 @@ class Worker:
             self._halt.clear()
         self._ledger.begin(self._clock())
         self._report.swept = self._sweep()
-        left = limit
+        left, batch = limit, BATCH
         while not self._halt.is_set() and (left is None or left > 0) and self._gets_on():
             self._renew()
-            claims = self._claim(BATCH if left is None else min(BATCH, left))
+            begun = time.monotonic()
+            claims = self._claim(batch if left is None else min(batch, left))
             if claims:
                 left = None if left is None else left - len(claims)
                 self._hand_out(claims)
-                self._wait_for(BATCH // 2)
+                self._wait_for(batch // 2)
+                batch = min(2 * batch, LARGEST_BATCH) if time.monotonic() - begun < SOON else max(batch // 2, BATCH)
             elif not self._settle_down() and not self._waits_for_room():
                 break
         self._settle_down()

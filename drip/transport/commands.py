@@ -16,8 +16,8 @@ _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 def with_crlf(content: bytes) -> bytes:
     """The content with CRLF line ends and nothing else: a bare CR or LF can hide a second message (CVE-2023-51764)."""
-    lines = content.count(b"\r\n")
-    if content.count(b"\n") != lines or content.count(b"\r") != lines:
+    rest = b"".join(content.split(b"\r\n"))  # what is left has no line ends, or they are none of ours
+    if b"\n" in rest or b"\r" in rest:
         content = _ANY_LINE_END.sub(b"\r\n", content)
     return content if content.endswith(b"\r\n") else content + b"\r\n"
 

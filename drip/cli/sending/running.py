@@ -121,11 +121,11 @@ def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetim
     with invocation.opened() as store, Teller(invocation) as teller:
         count = crew.count(store, clock())
         project = invocation.project.sharing(count if crew.shares else 1)
+        crew.start(count, project.connections if crew.shares else None)
         worker = project.worker(clock=clock, told=teller.tell)
         posting = project.courier(clock=clock) if store.endpoints.any() else nullcontext()
         with stopped_by_signals(crew.beside(worker)), posting as courier:
             with worker:
-                crew.start(count, project.connections if crew.shares else None)
                 report = worker.run_once(limit)
                 if crew.join(report) and not worker.stopped:
                     report.add(worker.run_once())  # takes back what a process that crashed has left
