@@ -116,11 +116,22 @@ class SendingDesk:
             for letter in letters:
                 letter.lost = True
             allowed = [False] * len(letters)
+        self._note_marks(letters, allowed, len(results))
+        return allowed
+
+    def try_mark(self, letters: Sequence[Letter]) -> Sequence[bool] | None:
+        """As `mark`, where nobody else writes; see `engine.ports.Desk`."""
+        allowed = self._writer.try_mark([letter.mark for letter in letters], self._results)
+        if allowed is not None:
+            results, self._results = self._results, []
+            self._note_marks(letters, allowed, len(results))
+        return allowed
+
+    def _note_marks(self, letters: Sequence[Letter], allowed: Sequence[bool], settled: int) -> None:
         reached(Point.MARKED)
-        self._overseer.settled(len(results))
+        self._overseer.settled(settled)
         for letter, may_go in zip(letters, allowed, strict=True):
             letter.marked = may_go
-        return allowed
 
     def done(self, letter: Letter, outcome: Outcome) -> None:
         """What came of a letter; see `engine.ports.Desk`."""

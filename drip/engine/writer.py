@@ -96,6 +96,27 @@ class Writer:
         reached(Point.MARK)
         return self._submit(lambda: self._ledger.mark(marked, self._clock()), results)
 
+    def try_mark(self, marked: Sequence[Marked], results: Sequence[Result]) -> list[bool] | None:
+        """As `mark`; None, and nothing is done, where somebody else writes now, or the database can't be used."""
+        if not self._turn.acquire(blocking=False):
+            return None
+        try:
+            self.check()
+            reached(Point.MARK)
+            future: Future[object] = Future()
+            facts = self._commit(
+                [Entry(results, lambda: self._ledger.mark(marked, self._clock()), future)], patient=False
+            )
+            self._tell(facts)
+            return future.result()  # type: ignore[return-value]
+        except DatabaseUnavailable:
+            return None
+        except BaseException as error:
+            self._broken = error
+            raise
+        finally:
+            self._turn.release()
+
     def release(self, claims: Sequence[Claim]) -> None:
         """Give back claims that nothing was done with."""
         self.call(lambda: self._ledger.release(claims, self._clock()))
@@ -130,7 +151,10 @@ class Writer:
         return group
 
     def _write(self, group: list[Entry]) -> None:
-        for fact in self._commit_patiently(group):
+        self._tell(self._commit_patiently(group))
+
+    def _tell(self, facts: Iterable[Fact]) -> None:
+        for fact in facts:
             self._told(fact)
             reached(Point.TOLD)
 
@@ -153,9 +177,9 @@ class Writer:
                 _fail(group, error)
                 raise
 
-    def _commit(self, group: list[Entry]) -> list[Fact]:
+    def _commit(self, group: list[Entry], *, patient: bool = True) -> list[Fact]:
         results = [result for entry in group for result in entry.results]
-        with self._store.transaction(alone=any(entry.reaches for entry in group)):
+        with self._store.transaction(alone=any(entry.reaches for entry in group), patient=patient):
             facts = self._ledger.record(results, self._clock()) if results else []
             answers = [(entry.future, entry.job() if entry.job else None) for entry in group]
         if results:

@@ -102,12 +102,16 @@ class Database(ABC):
         """The same database, connected for this thread as a witness: nothing in or beside it changes."""
 
     @abstractmethod
-    def transaction(self, *, alone: bool = True) -> AbstractContextManager[None]:
+    def transaction(self, *, alone: bool = True, patient: bool = True) -> AbstractContextManager[None]:
         """All or nothing; inside another it joins that one.
 
         Args:
             alone: nobody else writes meanwhile. False: others of these may go on beside it, each with rows that are
                 its own alone, as claims are; where there is only one writer at a time, that one is alone all the same.
+            patient: False does not wait for another writer where there is only one at a time.
+
+        Raises:
+            DatabaseUnavailable: another writer was not waited for, or for too long.
         """
 
     @abstractmethod

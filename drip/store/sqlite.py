@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -133,13 +133,28 @@ class SqliteDatabase(Database):
             yield witness
 
     @contextmanager
-    def transaction(self, *, alone: bool = True) -> Iterator[None]:
+    def transaction(self, *, alone: bool = True, patient: bool = True) -> Iterator[None]:
         if self.peewee.in_transaction():
             yield
             return
-        with self.translated(), self.peewee.atomic():
+        with self.translated(), ExitStack() as ending:
+            atomic = self.peewee.atomic()
+            if patient:
+                ending.enter_context(atomic)
+            else:
+                with self._busy_timeout(0):
+                    ending.enter_context(atomic)
             self._epoch += 1  # the write lock is held
             yield
+
+    @contextmanager
+    def _busy_timeout(self, seconds: float) -> Iterator[None]:
+        """How long this connection waits for other writers, in the block."""
+        self.row(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        try:
+            yield
+        finally:
+            self.row(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
 
     def take_turns(self) -> None:
         """There is one writer at a time."""
@@ -234,13 +249,10 @@ class SqliteDatabase(Database):
         # What is deleted is overwritten in the pages that a commit writes; those of before stand in the write-ahead log
         # until it is emptied, which takes a moment in which nobody reads from it.
         until = time.monotonic() + _SWEEP_TIMEOUT
-        self.row(f"PRAGMA busy_timeout = {_SWEEP_TIMEOUT * 1000 // 4}")
-        try:
+        with self._busy_timeout(_SWEEP_TIMEOUT / 4):
             # Who moves pages of the log into the file at this moment is not waited for.
             while (swept := not self.value("PRAGMA wal_checkpoint(TRUNCATE)")) is False and time.monotonic() < until:
                 time.sleep(0.02)
-        finally:
-            self.row(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
         return swept
 
     def version(self) -> tuple[int, int]:

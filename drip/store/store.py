@@ -84,14 +84,14 @@ class Store:
         """This thread's connection, held open; may be nested."""
         return self.database.connected()
 
-    def transaction(self, *, alone: bool = True) -> AbstractContextManager[None]:
+    def transaction(self, *, alone: bool = True, patient: bool = True) -> AbstractContextManager[None]:
         """All or nothing; joins one that is open.
 
         Args:
             alone: nobody else writes meanwhile. False: others of these may go on beside it, each with rows that are
                 its own alone, as claims are.
         """
-        return self.database.transaction(alone=alone)
+        return self.database.transaction(alone=alone, patient=patient)
 
     def awake(self) -> datetime:
         """The real moment, by the clock that all processes on this database share; leases run by it."""

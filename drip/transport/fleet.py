@@ -26,6 +26,8 @@ IDLE = 0.002
 FEW, MANY = 4, 500
 """Messages marked together at the most: few where there is time to spare, so that the answers do not come all at once
 and then wait for each other; many where time is short, as a group shares its commit."""
+PATIENCE, MOMENT = 0.05, 0.001
+"""Seconds that something else is done while somebody else writes, and how long one look for something to do takes."""
 QUICK = 0.5
 """Seconds for the answer to a dot, up to which somebody may wait behind it."""
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -80,6 +82,8 @@ class SmtpFleet:
         self._stranded: deque[Any] = deque()
         """Parcels whose connection takes longer than it was thought."""
         self._marking: list[_Lane] = []
+        self._asking_since: float | None = None
+        """Since when those that are to be marked wait for somebody else who writes."""
         self._spare = 0
         """Messages that still go in small groups since there was time to spare."""
         self._finished: list[tuple[Any, Any]] | None = None
@@ -154,16 +158,20 @@ class SmtpFleet:
         """Choose what comes next on those that are to be marked; where others are free, it is for them."""
         if self._free:
             return
-        taking = [lane for lane in self._marking if lane.quick and lane.conversation.takes_next]
+        asked = [lane for lane in self._marking if lane.upcoming is None]
+        taking = [lane for lane in asked if lane.quick and lane.conversation.takes_next]
         for lane, parcel in zip(taking, desk.take(len(taking)), strict=False):
             lane.upcoming = parcel
             lane.conversation.announce(parcel.envelope, parcel.content)
 
     def _mark(self, desk: Desk[Any]) -> None:
         self._look_ahead(desk)
+        if (allowed := self._allowed(desk)) is None:
+            if not desk.prepare():
+                self._lead_on(desk, MOMENT)
+            return
         marking, self._marking = self._marking, []
         self._spare -= len(marking)
-        allowed = desk.mark([lane.parcel for lane in marking])
         # Nothing but the dots comes between the commit and the dots.
         finished = self._finished = []
         now = time.monotonic()
@@ -173,6 +181,18 @@ class SmtpFleet:
         self._finished = None
         for parcel, outcome in finished:
             desk.done(parcel, outcome)
+
+    def _allowed(self, desk: Desk[Any]) -> Sequence[bool] | None:
+        """Whether each may be sent; None for a while where somebody else writes."""
+        parcels = [lane.parcel for lane in self._marking]
+        now = time.monotonic()
+        if self._asking_since is None:
+            self._asking_since = now
+        patient = now - self._asking_since > PATIENCE
+        allowed = desk.mark(parcels) if patient else desk.try_mark(parcels)
+        if allowed is not None:
+            self._asking_since = None
+        return allowed
 
     def _go_on(self, desk: Desk[Any], lane: _Lane, came: Any, error: BaseException | None = None) -> None:
         """Lead one conversation as far as it goes without waiting."""
@@ -347,5 +367,6 @@ class SmtpFleet:
             if talk is not None:
                 talk.close()
         self._stranded.clear()
+        self._asking_since = None
         self._marking, self._turning, self._finished = [], [], None
         self._free = [lane for lane in self._lanes if lane not in self._connecting]

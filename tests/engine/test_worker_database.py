@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,20 @@ def test_a_busy_database_at_the_claim_is_said_and_the_next_pass_goes_on(hasty: L
             worker.run_once()
         other.release()
         assert worker.run_once().counts["sent"] == 3
+
+
+@pytest.mark.sqlite
+def test_who_is_in_no_hurry_to_wait_learns_at_once_that_somebody_writes(tmp_path: Path) -> None:
+    with open_lab(tmp_path) as lab:
+        other = Holder(lab)
+        other.take()
+        started = time.monotonic()
+        with pytest.raises(DatabaseUnavailable, match="another program"), lab.store.transaction(patient=False):
+            raise AssertionError("it was not to begin")
+        assert time.monotonic() - started < sqlite_module.BUSY_TIMEOUT / 3
+        other.release()
+        with lab.store.transaction(patient=False):
+            assert lab.store.database.value("PRAGMA busy_timeout") == sqlite_module.BUSY_TIMEOUT * 1000
 
 
 @pytest.mark.sqlite

@@ -112,6 +112,9 @@ class _OneParcel:
     def mark(self, parcels: Sequence[_OneParcel]) -> list[bool]:
         return [self.answer() for _ in parcels]
 
+    def try_mark(self, parcels: Sequence[_OneParcel]) -> list[bool] | None:
+        return self.mark(parcels)
+
     def done(self, _parcel: _OneParcel, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
 

@@ -71,6 +71,9 @@ class Desk:
         self.groups.append([parcel.recipient for parcel in parcels])
         return [parcel.recipient not in self.refused for parcel in parcels]
 
+    def try_mark(self, parcels: Sequence[Parcel]) -> list[bool] | None:
+        return self.mark(parcels)
+
     def done(self, parcel: Parcel, outcome: Outcome) -> None:
         self.outcomes[parcel.recipient] = outcome
 
@@ -154,6 +157,34 @@ def test_who_waits_behind_one_that_is_not_answered_goes_over_another_connection(
     assert list(desk.outcomes)[-1] == "slow@example.com"
     assert desk.kinds == {name: Kind.UNKNOWN if "slow" in name else Kind.SENT for name in names}
     assert sorted(recipients(server)) == sorted({*names} - {"slow@example.com"})
+
+
+class Busy(Desk):
+    """Somebody else writes whenever one asks for the first time, and for a while from the tenth on."""
+
+    asked = refused_marks = prepared = 0
+
+    def prepare(self) -> bool:
+        self.prepared += 1
+        return False
+
+    def try_mark(self, parcels: Sequence[Parcel]) -> list[bool] | None:
+        self.asked += 1
+        if self.asked % 2 or 10 < len(self.outcomes) < 13:
+            self.refused_marks += 1
+            return None
+        return self.mark(parcels)
+
+
+def test_while_somebody_else_writes_letters_are_made_and_then_it_is_waited_for(serve: Serve) -> None:
+    server = serve()
+    names = [f"p{number}@example.com" for number in range(40)]
+    desk = Busy([Parcel(name) for name in names])
+    carry(server, desk)
+    assert sorted(recipients(server)) == sorted(names)
+    assert desk.kinds == dict.fromkeys(names, Kind.SENT)
+    assert desk.prepared >= desk.refused_marks > 10
+    assert sum(map(len, desk.groups)) == 40, "nobody is marked twice"
 
 
 @pytest.mark.parametrize(("offers", "announced"), [(("PIPELINING",), True), ((), False)])

@@ -76,6 +76,10 @@ class Desk(Protocol[P]):
         """Before the final dots of these: whether each may be sent, durably. What `done` brought is written with it."""
         ...
 
+    def try_mark(self, parcels: Sequence[P], /) -> Sequence[bool] | None:
+        """As `mark`; None, and nothing is done, where that would mean to wait for somebody else who writes."""
+        ...
+
     def done(self, parcel: P, outcome: Outcome, /) -> None:
         """What came of one. It is written with the next marks, or by `flush`."""
         ...

@@ -316,7 +316,7 @@ class Store(Protocol):
     @property
     def reports(self) -> Reports: ...
 
-    def transaction(self, *, alone: bool = True) -> AbstractContextManager[None]:
+    def transaction(self, *, alone: bool = True, patient: bool = True) -> AbstractContextManager[None]:
         """All or nothing; joins one that is open.
 
         Args:

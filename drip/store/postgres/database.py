@@ -76,7 +76,7 @@ class PostgresDatabase(Database):
                 raise DatabaseEmpty("there is nothing in the database yet", "`drip apply` makes the tables")
             yield witness
 
-    def transaction(self, *, alone: bool = True) -> AbstractContextManager[None]:
+    def transaction(self, *, alone: bool = True, patient: bool = True) -> AbstractContextManager[None]:
         return self._session.transaction(alone=alone)
 
     @property
