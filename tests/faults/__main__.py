@@ -50,8 +50,8 @@ def show(outcome: Outcome) -> None:
         print(f"      {breach}")
     for missed in outcome.missed:
         print(f"      a control was not caught in {missed.within} trials: {missed.build}")
-    if (made := int(figures.trials * row.per_trial)) < row.asked:
-        print(f"      {made} {row.unit}, and {row.asked} are asked of CI: the rest fits only into a release")
+    if row.short and figures.trials <= row.trials("ci"):
+        print(f"      less than it should be: {row.short}")
     for what, times in outcome.figures.counts.items():
         if what.startswith(NOT_TRIED):
             print(f"      {what} ({times} trials)")

@@ -107,8 +107,8 @@ class Row:
     unit: str = "trials"
     per_trial: float = 1
     """Units that a trial makes, at least; on average where trials differ."""
-    asked: int = 0
-    """What is asked of CI where `ci` is less, as all rows together have five minutes on two cores; 0 is not less."""
+    short: str = ""
+    """In what CI does less than the table asks, as all rows together have five minutes on two cores."""
     judged: Judgement = nothing_more
     """What must hold of all trials together."""
     databases: tuple[str, ...] = ("sqlite",)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -226,19 +227,22 @@ def a_trial(
 @cache
 def credentials() -> tuple[Authority, Certificate]:
     """A certificate authority of this process, and a server's certificate."""
-    authority = Authority(_scratch())
+    authority = Authority(scratch())
     return authority, authority.certificate()
 
 
 @cache
-def _scratch() -> Path:
-    return Path(tempfile.mkdtemp(prefix="drip-faults-"))
+def scratch() -> Path:
+    """A folder of this process for what its trials share; it goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="drip-faults-"))
+    Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)
+    return folder
 
 
 @cache
 def prepared(due: int, sequence: str, database: str) -> tuple[Path, str]:
     """A folder with a project in which so many are due, and its database on PostgreSQL, both to be copied."""
-    folder = _scratch() / f"due{due}-{len(list(_scratch().iterdir()))}"
+    folder = scratch() / f"due{due}-{len(list(scratch().iterdir()))}"
     (folder / "sequences").mkdir(parents=True)
     (folder / "sequences" / "trial.yaml").write_text(sequence)
     url = new_postgres() if database == "postgresql" else None

@@ -24,7 +24,7 @@ from drip.errors import Unavailable
 from drip.store.driverless import peewee
 from tests.faults.processes import fork
 from tests.faults.registry import Case, Control, Figures, Row
-from tests.faults.trial import Trial, a_trial, one_pass
+from tests.faults.trial import Trial, a_trial, one_pass, scratch
 
 DUE = 24
 
@@ -82,9 +82,8 @@ _SYNCHRONOUS = 2
 @cache
 def _shim() -> Path:
     """The library that is loaded before libc's own `fsync`."""
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp(prefix="drip-shim-"))
+    folder = scratch() / "shim"
+    folder.mkdir()
     (folder / "shim.c").write_text(SHIM)
     command = ["cc", "-shared", "-fPIC", "-O1", "-o", str(folder / "shim.so"), str(folder / "shim.c"), "-ldl"]
     subprocess.run(command, check=True)

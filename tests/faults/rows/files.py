@@ -12,98 +12,104 @@ from unittest.mock import patch
 
 from click.testing import CliRunner
 
-from drip.cli.files import problems
+from drip.cli.files import problems as command
 from drip.cli.main import drip
-from drip.errors import Severity
+from drip.errors import Problem
 from drip.files.sequences import ProjectFiles
 from drip.project import open_project
 from tests.cli.conftest import CONFIG
 from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.trial import look_over
-from tests.files.projects import load, write
+from tests.files.projects import errors, problems, write
 from tests.files.test_reader_properties import LARGE, MEGABYTE, PIECES, edited
 from tests.files.test_sequences import FILES
 
-DAMAGED = 50
-"""Damaged files in a trial that are read."""
-APPLIED = 6
-"""Of those, how many are applied by the command."""
+DAMAGED = 250
+"""Files in a trial that are damaged by chance, and read."""
+WHOLE = {"drip.yaml": CONFIG, **FILES}
+CUTS = [(name, at) for name, text in WHOLE.items() for at in range(len(text.encode()))]
+"""Every octet of every file, at which it ends too early; the trials share them out."""
+SHARES = 40
+APPLIED = 10
+"""Of a trial's damaged files, how many are applied by the command."""
 SECONDS = 2.0
 """Of the processor, for one project."""
-_PLACE = re.compile(r"sequences/[\w./-]+\.(?:yaml|md|html|txt)(?::\d+:\d+)?: ")
-KINDS = ("cut", "edit", "merge", "twice", "link")
+_PLACE = re.compile(r"(?:drip|sequences/[\w./-]+)\.(?:yaml|md|html|txt)(?::\d+:\d+)?: ")
+KINDS = ("edit", "edit", "edit", "merge", "twice", "link")
 
 
 def trial(case: Case) -> Figures:
     """Files of a project that stands, damaged one after the other."""
     figures, random = Figures(trials=1), case.random
-    write(case.folder, {"drip.yaml": CONFIG, **FILES})
+    write(case.folder, WHOLE)
     assert _apply(case.folder)[0] == 0
     before = _state(case.folder)
-    applied = set(random.sample(range(DAMAGED), APPLIED))
-    for number in range(DAMAGED):
-        name = random.choice(list(FILES))
-        what = _damage(case, random, case.folder / name, FILES[name], number)
+    cuts = CUTS[case.number % SHARES :: SHARES]
+    applied = set(random.sample(range(len(cuts) + DAMAGED), APPLIED))
+    for number in range(len(cuts) + DAMAGED):
+        if number < len(cuts):
+            name, what = _cut(case.folder, *cuts[number])
+        else:
+            name, what = _damage(random, case.folder)
         figures.faults += 1
         found = _read(case.folder, figures, what)
-        if found is not None and number in applied and _errors(found):
+        if number in applied and errors(found):
             code, said = _apply(case.folder)
             figures.breach(code == 0, f"{what}: applied in spite of its problems")
             # A template that lost its subject is a problem of the step that names it: a file is named, with a place.
             figures.breach(not _PLACE.search(said), f"{what}: no file is named: {said[:300]}")
-            figures.breach(_state(case.folder) != before, f"{what}: the old state is gone")
+            figures.counts["applied"] += 1
         (case.folder / name).unlink()
-        write(case.folder, {name: FILES[name]})
+        write(case.folder, {name: WHOLE[name]})
+        if number in applied:
+            figures.breach(_state(case.folder) != before, f"{what}: the old state is gone")
     with open_project(case.folder).opened() as store:
         look_over(store.database, figures)
-    figures.breaches += _large(case, random)
+    if case.number % 2 == 0:
+        figures.breaches += _large(case)
     return figures
 
 
-def _damage(case: Case, random: Random, path: Path, text: str, number: int) -> str:
-    """Damage one file in one way; what was done."""
-    kind = KINDS[number % len(KINDS)]
-    raw = text.encode()
+def _cut(folder: Path, name: str, at: int) -> tuple[str, str]:
+    (folder / name).write_bytes(WHOLE[name].encode()[:at])
+    return name, f"{name} cut at {at}"
+
+
+def _damage(random: Random, folder: Path) -> tuple[str, str]:
+    """Damage one file of the sequences in one way; its name, and what was done."""
+    name, kind = random.choice(list(FILES)), random.choice(KINDS)
+    path, text = folder / name, FILES[name]
+    lines = text.splitlines(keepends=True)
+    at = random.randrange(len(lines))
     match kind:
-        case "cut":
-            at = (case.number * DAMAGED + number) % (len(raw) + 1)
-            path.write_bytes(raw[:at])
-            return f"{path.name} cut at {at}"
         case "edit":
             edits = [(random.randrange(4000), random.randrange(12), random.choice([*PIECES, ""])) for _ in range(3)]
             path.write_bytes(edited(text, edits))
-            return f"{path.name} edited {edits!r}"
+            return name, f"{name} edited {edits!r}"
         case "merge":
-            lines = text.splitlines(keepends=True)
-            at = random.randrange(len(lines))
             lines[at : at + 1] = ["<<<<<<< HEAD\n", lines[at], "=======\n", lines[at], ">>>>>>> other\n"]
             path.write_text("".join(lines))
-            return f"{path.name} with the marks of a merge at line {at + 1}"
+            return name, f"{name} with the marks of a merge at line {at + 1}"
         case "twice":
-            lines = text.splitlines(keepends=True)
-            at = random.randrange(len(lines))
             path.write_text("".join([*lines[: at + 1], lines[at], *lines[at + 1 :]]))
-            return f"{path.name} with line {at + 1} twice"
+            return name, f"{name} with line {at + 1} twice"
     path.unlink()
     path.symlink_to(random.choice(("/etc/passwd", "/dev/zero", str(path), "/proc/self/environ", "/nonexistent")))
-    return f"{path.name} as a link to {path.readlink()}"
+    return name, f"{name} as a link to {path.readlink()}"
 
 
-def _read(folder: Path, figures: Figures, what: str) -> ProjectFiles | None:
+def _read(folder: Path, figures: Figures, what: str) -> tuple[Problem, ...]:
+    """The problems of the project."""
     began = time.process_time()
     try:
-        found = load(folder)
+        found = problems(folder)
     except Exception as error:
         figures.breaches.append(f"{what}: raised {type(error).__name__}: {error}")
-        return None
+        return ()
     figures.breach(time.process_time() - began > SECONDS, f"{what}: took longer than {SECONDS} s")
-    for problem in found.problems:
+    for problem in found:
         figures.breach(not problem.path or not problem.message, f"{what}: a problem without its place: {problem}")
     return found
-
-
-def _errors(found: ProjectFiles) -> bool:
-    return any(problem.severity is Severity.ERROR for problem in found.problems)
 
 
 def _apply(folder: Path) -> tuple[int, str]:
@@ -119,9 +125,9 @@ def _state(folder: Path) -> list[object]:
         return [row for table in tables for row in store.database.rows(f"SELECT * FROM {table} ORDER BY 1")]
 
 
-def _large(case: Case, random: Random) -> list[str]:
+def _large(case: Case) -> list[str]:
     """One file that is made to hold up the reader."""
-    name, source = random.choice(list(LARGE.items()))
+    name, source = list(LARGE.items())[case.number // 2 % len(LARGE)]
     text = eval(source, {"M": MEGABYTE})[:MEGABYTE]
     (case.folder / "sequences" / "onboarding.yaml").write_text(text)
     figures = Figures()
@@ -129,14 +135,20 @@ def _large(case: Case, random: Random) -> list[str]:
     return figures.breaches
 
 
+def some_were_applied(figures: Figures) -> Iterator[str]:
+    """Damage that the command was never given shows nothing of the database."""
+    if figures.counts["applied"] < 2 * figures.trials:
+        yield f"only {figures.counts['applied']} damaged files were applied in {figures.trials} trials"
+
+
 @contextmanager
 def what_can_be_read() -> Iterator[None]:
     """Whatever could be read is applied, its problems or not."""
 
-    def usable(files: ProjectFiles) -> ProjectFiles:
-        return files
+    def usable(read: ProjectFiles) -> ProjectFiles:
+        return read
 
-    with patch.object(problems, "usable", usable):
+    with patch.object(command, "usable", usable):
         yield
 
 
@@ -145,12 +157,13 @@ ROWS = [
         number=19,
         promise="Bad files change nothing",
         fault="cut at every octet, edited by chance, marks of a merge, lines twice, links, a megabyte of anything",
-        ci=1000,
-        asked=10_000,
+        ci=10_000,
         release=100_000,
         unit="files",
         per_trial=DAMAGED,
+        table=SHARES,
         trial=trial,
+        judged=some_were_applied,
         control=Control("applies what could be read", what_can_be_read, within=4, shows="in spite of"),
     )
 ]

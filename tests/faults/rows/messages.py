@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from email import message_from_bytes, message_from_string, policy
+from email import message_from_bytes, policy
+from email.parser import BytesHeaderParser
+from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 from unittest.mock import patch
@@ -61,12 +63,18 @@ def stays_a_value(text: str, name: str) -> None:
     assert _words(message.subject) == _words(f"[{text}] {name}"), f"subject became {message.subject!r}"
     _same_page(message, text, name)
     data = write_message(message)
-    head = message_from_bytes(data)
+    head = BytesHeaderParser().parsebytes(data)
     known = ["From", "To", "Subject", "Date", "Message-ID", *(name for name, _ in message.headers)]
     assert head.keys() == [*known, "MIME-Version", "Content-Type"], f"headers became {head.keys()}"
-    to = message_from_bytes(data, policy=policy.default)["To"]
-    assert [address.addr_spec for address in to.addresses] == [ANA.email], "recipient"
+    assert _to(_HEADERS.parsebytes(data)) == [ANA.email], "recipient"
     check(message)
+
+
+_HEADERS = BytesHeaderParser(policy=policy.default)
+
+
+def _to(parsed: Any) -> list[str]:
+    return [address.addr_spec for address in parsed["To"].addresses]
 
 
 def _words(text: str) -> list[str]:
@@ -76,12 +84,16 @@ def _words(text: str) -> list[str]:
 def _same_page(message: Message, text: str, name: str) -> None:
     """The page has the tags of the template and the text of the values, whatever they are."""
     assert message.html is not None
-    plain = _STEP.render(recipient({"x": "plain"}), NOW).html
-    assert plain is not None
-    page, wanted = _Page(message.html), _Page(plain)
-    assert page.tags == wanted.tags, f"tags became {page.tags}"
+    page = _Page(message.html)
+    assert page.tags == _plain_tags(), f"tags became {page.tags}"
     assert page.titles == [text], "parts"
     assert f"[{text}]" in page.words, "code"
+
+
+@cache
+def _plain_tags() -> list[tuple[str, ...]]:
+    """The tags of a page with harmless values."""
+    return _Page(_STEP.render(recipient({"x": "plain"}), NOW).html or "").tags
 
 
 class _Page(HTMLParser):
@@ -116,8 +128,7 @@ def is_one_address(text: str) -> None:
         assert not re.search(r'[\s<>(),;:\\"\x00-\x20\x7f]', email), f"envelope {email!r}"
         assert email.count("@") == 1, f"envelope {email!r}"
         data = write_message(replace(_STEP.render(recipient({"x": ""}), NOW), to=Address(email)))
-        to = message_from_string(data.decode(), policy=policy.default)["To"]
-        assert [address.addr_spec for address in to.addresses] == [email], f"recipient {email!r}"
+        assert _to(_HEADERS.parser.parsestr(data.decode(), headersonly=True)) == [email], f"recipient {email!r}"
 
 
 @contextmanager
@@ -229,8 +240,7 @@ ROWS = [
         number=20,
         promise="Values never become headers, recipients, parts or code",
         fault="all of Unicode, controls and long texts as variable, name, subject, header and address",
-        ci=3000,
-        asked=10_000,
+        ci=10_000,
         release=100_000,
         unit="texts",
         per_trial=EXAMPLES,

@@ -21,7 +21,7 @@ from tests.core.test_sandbox import ESCAPES, HUGE
 from tests.faults.registry import Case, Control, Figures, Row
 from tests.render.test_guard import BOMBS, from_api
 
-GENERATED = 10
+GENERATED = 50
 """Templates of the grammar in a trial, beside one of the corpus."""
 CORPUS = [*ESCAPES, *HUGE, *BOMBS.values()]
 SECONDS = 2 * LONGEST_TIME
@@ -167,8 +167,7 @@ ROWS = [
         number=21,
         promise="Templates from the API can't hurt",
         fault="a corpus of ways out and of bombs, and what a grammar of Jinja2 makes",
-        ci=1000,
-        asked=5000,
+        ci=5000,
         release=50_000,
         unit="templates",
         per_trial=GENERATED,
