@@ -225,7 +225,8 @@ class SqliteDatabase(Database):
         if self.path is None:
             yield
             return
-        handle = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        # As SQLite makes the database: whoever may open the one must be able to open the other.
+        handle = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDONLY | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield

@@ -191,3 +191,14 @@ def test_the_secret_and_the_identity_are_made_once(tmp_path: Path, monkeypatch: 
 
 def test_moments_are_kept_to_the_millisecond() -> None:
     assert from_milliseconds(1_772_442_000_123).isoformat() == "2026-03-02T09:00:00.123000+00:00"
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_whoever_may_open_the_database_may_open_its_lock(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        make(tmp_path / "drip.db")
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode for name in ("drip.db", "drip.db.lock")]
+    assert modes[0] == modes[1]
