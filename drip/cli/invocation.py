@@ -86,6 +86,19 @@ class Invocation:
                 note(f"the database was migrated; as it was before: {backup}")
             yield self.project.store
 
+    @contextmanager
+    def reading(self) -> Iterator[Store]:
+        """The same for a command that only looks: also where the permissions forbid more.
+
+        Raises:
+            DatabaseUnavailable: it can't be opened, or has another schema and can't be changed.
+        """
+        from drip.store.reading import may_only_be_read, opened_for_reading
+
+        database = self.project.store.database
+        with opened_for_reading(database) if may_only_be_read(database) else self.opened() as store:
+            yield store
+
     def now(self) -> datetime:
         """Now, UTC, in whole milliseconds."""
         from drip.project import system_clock

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from drip.store.database import Database
 from drip.store.migrate import require_schema
 from drip.store.store import Store
+
+
+def may_only_be_read(database: Database) -> bool:
+    """Whether there is one, as a file whose permissions, or those of its folder, forbid a change."""
+    path = database.path
+    if path is None or not database.exists:
+        return False
+    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
 
 @contextmanager

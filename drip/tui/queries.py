@@ -6,7 +6,6 @@ one that can only be read, and none.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from drip.project import Project
 from drip.store.board import Board, Face, Looked, Narrowed
 from drip.store.events import LogEntry
 from drip.store.overview import SequenceCounts, State, StepCounts
-from drip.store.reading import opened_for_reading
+from drip.store.reading import may_only_be_read, opened_for_reading
 from drip.store.store import Store
 from drip.tui.tally import DAY, HOUR, Tally
 
@@ -139,9 +138,7 @@ class Desk:
         database = self.project.store.database
         if not database.exists:
             return Situation.MISSING
-        path = database.path
-        writable = path is None or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
-        return Situation.READY if writable else Situation.READ_ONLY
+        return Situation.READ_ONLY if may_only_be_read(database) else Situation.READY
 
     @contextmanager
     def reading(self, given_up: Callable[[], bool] = lambda: False) -> Iterator[Store]:

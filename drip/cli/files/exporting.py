@@ -37,7 +37,7 @@ def export_command(invocation: Invocation, sequence: str, folder: str | None, as
     from drip.engine.subscribe import find_sequence
     from drip.files.export import sequence_yaml, template_files
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         definition = find_sequence(store, sequence).definition
     files = template_files(definition)
     if folder is not None:

@@ -126,7 +126,7 @@ def _plan(invocation: Invocation, prune: bool) -> Plan:
     from drip.engine.plan import make_plan
 
     files = _files(invocation)
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         incoming = invocation.project.incoming(files)
         return make_plan(*(store, invocation.settings, incoming, files.templates), prune=prune, now=invocation.now())
 

@@ -90,7 +90,7 @@ def definition_of(invocation: Invocation, slug: str) -> Definition:
     known = set(files.paths)
     # Looking makes no database where there is none.
     if invocation.project.store.database.exists:
-        with invocation.opened() as store:
+        with invocation.reading() as store:
             stored = store.sequences.by_slug(slug)
             known.update(store.sequences.slugs())
         if stored is not None:
@@ -121,7 +121,7 @@ def _person(invocation: Invocation, definition: Definition, email: str | None) -
         examples = {name: one.example for name, one in sequence.variables.items() if one.example is not None}
         name = examples.get("name")
         return Address(EXAMPLE, name if isinstance(name, str) else ""), merged_variables(sequence, {}, examples)
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         contact = store.contacts.by_email(known_email(email))
         if contact is None:
             hint = did_you_mean(email, store.contacts.near(email)) or "`drip contacts list` lists them"

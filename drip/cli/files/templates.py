@@ -69,7 +69,7 @@ def _read(invocation: Invocation) -> tuple[list[StoredTemplate], Mapping[str, li
     database = invocation.project.store.database
     # Looking makes no database where there is none.
     if database.exists:
-        with invocation.opened() as store:
+        with invocation.reading() as store:
             stored = {one.template.name: one for one in store.templates.all()}
             for one in store.sequences.all():
                 definitions.setdefault(one.slug, one.definition)

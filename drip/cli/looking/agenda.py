@@ -70,7 +70,7 @@ def _look(invocation: Invocation, now: datetime, until: datetime) -> tuple[list[
     from drip.engine.limits import limited
 
     found: list[Entry] = []
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         for stored in store.sequences.all():
             if stored.sends:
                 waiting = store.agenda.waiting(stored.id, until)
@@ -129,7 +129,7 @@ def _show(days: Sequence[date], found: Sequence[Entry], held: Sequence[Held]) ->
 def _empty_words(invocation: Invocation, now: datetime, held: Sequence[Held]) -> str:
     from drip.cli.output import distance, moment
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         first = store.overview.state(now).next_due_at
     if first is not None:
         return f"the next is due later: {moment(first, invocation.zone)} ({distance(first, now)})"

@@ -47,7 +47,7 @@ def why_command(invocation: Invocation, message: str, as_json: bool) -> None:
     from drip.cli.output import write_json
     from drip.errors import RenderFailed
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         letter = _find(store, message)
         attempts = _attempts(store, letter)
         revision, definition = _then(store, letter)

@@ -54,7 +54,8 @@ def log_command(
     from drip.core.address import email_key, known_email
     from drip.engine.subscribe import find_sequence
 
-    with invocation.opened() as store:
+    # What is read as it stands, without a trace, does not see what is written later.
+    with invocation.opened() if follow else invocation.reading() as store:
         filters: dict[str, Any] = {
             "sequence_id": find_sequence(store, sequence).id if sequence else None,
             "email_key": email_key(known_email(email)) if email else None,

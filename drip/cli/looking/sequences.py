@@ -32,7 +32,7 @@ def list_command(invocation: Invocation, as_json: bool) -> None:
     from drip.core.subscription import SubscriptionStatus
     from drip.engine.objects import sequence_object
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         sequences, counts = store.sequences.all(), store.overview.counts()
     people = {row_id: found.by_status for row_id, found in counts.items()}
     if as_json:
@@ -69,7 +69,7 @@ def show_command(invocation: Invocation, sequence: str, as_json: bool) -> None:
     from drip.engine.subscribe import find_sequence
 
     slug, _, revision = sequence.partition("@")
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         stored = find_sequence(store, slug)
         definition = _definition(store, stored, revision)
         if as_json:
@@ -97,7 +97,7 @@ def history_command(invocation: Invocation, sequence: str, as_json: bool) -> Non
     from drip.cli.output import moment, show_table, write_json
     from drip.engine.subscribe import find_sequence
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         revisions = store.sequences.revisions(find_sequence(store, sequence).id)
     if as_json:
         write_json([{**asdict(revision), "source": revision.source.value} for revision in revisions])

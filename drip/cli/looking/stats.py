@@ -35,7 +35,7 @@ def stats_command(invocation: Invocation, sequence: str | None, as_json: bool) -
     from drip.cli.output import line, note, write_json
     from drip.engine.subscribe import find_sequence
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         chosen = [find_sequence(store, sequence)] if sequence else store.sequences.all()
         funnels = store.stats.funnels(chosen)
     if as_json:

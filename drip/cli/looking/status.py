@@ -45,7 +45,7 @@ def status_command(invocation: Invocation, sequence: str | None, status: str | N
         _one_status(invocation, sequence, status, as_json)
         return
     now = invocation.now()
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         state = store.overview.state(now)
         backlog = store.webhooks.backlog()
         waiting = limited(store, invocation.settings, now, state.due_now)
@@ -65,7 +65,7 @@ def _one_status(invocation: Invocation, slug: str, status: str | None, as_json: 
     from drip.engine.status import set_status
     from drip.engine.subscribe import find_sequence
 
-    with invocation.opened() as store:
+    with invocation.opened() if status else invocation.reading() as store:
         changed = status is not None and set_status(store, slug, SequenceStatus(status), invocation.now())
         stored = find_sequence(store, slug)
         people = store.subscriptions.count_live(stored.id)

@@ -65,7 +65,7 @@ def list_contacts(
         "status": ContactStatus(status) if status else None,
         "search": search.casefold() if search else None,
     }
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         if as_json:
             write_json_array(contact_object(one) for one in store.contacts.each(**filters, limit=limit))
             return
@@ -97,7 +97,7 @@ def show_contact(invocation: Invocation, email: str, as_json: bool) -> None:
     from drip.cli.output import write_json
     from drip.engine.objects import contact_object
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         contact = _find(store, email)
         if as_json:
             write_json(contact_object(contact))

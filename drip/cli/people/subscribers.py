@@ -65,7 +65,7 @@ def subscribers_command(
 
     if as_csv and as_json:
         raise Invalid("--csv and --json exclude each other")
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         filters: dict[str, Any] = {
             "sequence_id": find_sequence(store, sequence).id if sequence else None,
             "status": SubscriptionStatus(status) if status else None,
@@ -107,7 +107,7 @@ def subscriber_command(invocation: Invocation, sequence: str, email: str, as_jso
     from drip.engine.outlook import outlook
     from drip.engine.people import find_subscription
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         found = find_subscription(store, sequence, known_email(email))
         person = found.person
         subscription = store.overview.subscription(person.id)

@@ -64,7 +64,7 @@ def check_database(invocation: Invocation, context: click.Context, as_json: bool
     from drip.cli.output import clean, line, write_json
     from drip.store.invariants import violations
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         found = violations(store.database)
     if as_json:
         write_json({"violations": [asdict(violation) for violation in found]})

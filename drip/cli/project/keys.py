@@ -78,7 +78,7 @@ def list_keys(invocation: Invocation, as_json: bool) -> None:
     """
     from drip.cli.output import moment, note, show_table, write_json
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         keys = [(key, store.endpoints.of_key(key.id)) for key in store.keys.all()]
     if as_json:
         write_json([_object(key, endpoint) for key, endpoint in keys])

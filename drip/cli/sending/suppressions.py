@@ -62,7 +62,7 @@ def list_suppressed(
 
     wanted = SuppressionReason(reason) if reason else None
     search = search.casefold() if search else None
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         found = store.suppressions.list(reason=wanted, search=search, limit=limit if as_json else limit or SHOWN)
         more = store.suppressions.count(reason=wanted, search=search) - len(found)
     if as_json:
@@ -194,7 +194,7 @@ def export_suppressed(invocation: Invocation, reason: str | None) -> None:
     from drip.core.moments import format_moment
     from drip.core.subscription import SuppressionReason
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         found = store.suppressions.list(reason=SuppressionReason(reason) if reason else None)
     line("email,reason,note,added_at")
     for one in found:

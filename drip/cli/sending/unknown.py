@@ -26,7 +26,7 @@ def unknown_command(invocation: Invocation, as_json: bool) -> None:
     from drip.cli.output import line, moment, note, show_table, write_json
     from drip.engine.objects import delivery_object
 
-    with invocation.opened() as store:
+    with invocation.reading() as store:
         found = store.deliveries.unknown()
     if as_json:
         write_json([delivery_object(delivery) for delivery in found])
