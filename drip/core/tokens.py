@@ -11,8 +11,6 @@ from enum import StrEnum
 from functools import lru_cache
 
 _MAC_OCTETS = 16
-_DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
-_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 
 
 class Purpose(StrEnum):
@@ -24,7 +22,7 @@ class Purpose(StrEnum):
 
 def make_token(secret: bytes, purpose: Purpose, *ids: int) -> str:
     """The token for those ids; the same every time."""
-    payload = b"".join(_varint(number) for number in ids)
+    payload = b"".join(map(_varint, ids))
     return _encode(payload + _mac(secret, purpose, payload))
 
 
@@ -52,11 +50,7 @@ def _keyed(secret: bytes, purpose: Purpose) -> hmac.HMAC:
 
 
 def _encode(raw: bytes) -> str:
-    """Base32 without padding, in lower case; ten bits at a time, as every message has two of them."""
-    bits = len(raw) * 8
-    number = int.from_bytes(raw, "big") << -bits % 10
-    pairs = [_PAIRS[number >> shift & 0x3FF] for shift in range((bits - 1) // 10 * 10, -1, -10)]
-    return "".join(pairs)[: -(-bits // 5)]
+    return base64.b32encode(raw).decode("ascii").rstrip("=").lower()
 
 
 def _decode(token: str) -> bytes | None:
