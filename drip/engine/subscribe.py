@@ -95,7 +95,7 @@ def subscribe_many(
     Raises:
         NotFound: there is no such sequence.
     """
-    return [answered for answered, _ in subscribe_with(store, settings, slug, requests, now, key_id=key_id)]
+    return _subscribe(store, settings, slug, requests, now, key_id)[0]
 
 
 def subscribe_with(
@@ -108,12 +108,21 @@ def subscribe_with(
     key_id: str | None = None,
 ) -> list[tuple[Answered, Callable[[], Subscription] | None]]:
     """As `subscribe_many`; with each answer what tells the subscription as it was made, None where none was."""
+    answers, batch = _subscribe(store, settings, slug, requests, now, key_id)
+    return [(answered, batch.made(index) if batch else None) for index, answered in enumerate(answers)]
+
+
+def _subscribe(
+    store: Store, settings: Settings, slug: str, requests: Sequence[Request], now: datetime, key_id: str | None
+) -> tuple[list[Answered], _Batch | None]:
+    """The answers, and who was there to give them; nobody where the sequence takes nobody."""
     with store.transaction():
         stored = find_sequence(store, slug)
         if stored.status is SequenceStatus.ARCHIVED:
             message = f"the sequence {slug!r} is archived, it takes nobody new"
-            return [(_refused(request.email, "sequence_archived", message), None) for request in requests]
-        return _Batch(store, settings, stored, now, key_id).subscribe(requests)
+            return [_refused(request.email, "sequence_archived", message) for request in requests], None
+        batch = _Batch(store, settings, stored, now, key_id)
+        return batch.subscribe(requests), batch
 
 
 def find_sequence(store: Store, slug: str) -> StoredSequence:
@@ -140,25 +149,30 @@ class _Batch:
         self._settings = settings
         self._stored = stored
         self._now = now
+        self._at = floor_to_millisecond(now)
         self._key_id = key_id
         self._required = [name for name, variable in stored.sequence.variables.items() if variable.required]
         self._answers: dict[int, Answered] = {}
-        self._upcoming: dict[tuple[datetime, str | None], tuple[Step, datetime] | None] = {}
-        """What comes first, and when, for whoever starts at that moment in that zone."""
+        self._upcoming: dict[tuple[datetime, object], tuple[Step, datetime] | None] = {}
+        """What comes first, and when, for whoever starts at that moment and names that zone."""
         self._keys: dict[int, str] = {}
         """Of each usable address: index -> key."""
         self._contacts: dict[str, Contact] = {}
         """Those that were there before, by their key."""
         self._again: dict[int, tuple[str, str]] = {}
         """Who is in this batch already: index -> (address, key)."""
-        self._made: dict[int, Callable[[], Subscription]] = {}
+        self._made: dict[int, tuple[int, Contact, str, NewSubscription]] = {}
 
-    def subscribe(self, requests: Sequence[Request]) -> list[tuple[Answered, Callable[[], Subscription] | None]]:
+    def subscribe(self, requests: Sequence[Request]) -> list[Answered]:
         wanted = self._check(requests)
         fresh = self._sort_out(wanted)
         if fresh:
             self._insert(fresh)
-        return [(self._answers[index], self._made.get(index)) for index in range(len(requests))]
+        return [self._answers[index] for index in range(len(requests))]
+
+    def made(self, index: int) -> Callable[[], Subscription] | None:
+        """What tells the subscription that was made for a request; None where none was."""
+        return partial(self._as_made, *self._made[index]) if index in self._made else None
 
     def _check(self, requests: Sequence[Request]) -> dict[int, tuple[str, Request]]:
         """Those with a usable address: index -> (address, request)."""
@@ -229,10 +243,10 @@ class _Batch:
         note_changes(self._store, [ContactChange(contact.id, contact.name) for contact, _ in renamed], self._now)
         new = [self._new(contact, request) for contact, (_, request) in zip(contacts, fresh.values(), strict=True)]
         made = self._store.subscriptions.add(self._stored.id, new, self._now)
-        for index, person, contact in zip(fresh, new, contacts, strict=True):
-            row_id = made[person.contact_id]
-            self._answers[index] = Answered(Answer.CREATED, fresh[index][0], subscription_id=row_id)
-            self._made[index] = partial(self._as_made, row_id, contact, clean_line(fresh[index][1].name), person)
+        for index, person, contact, (email, name) in zip(fresh, new, contacts, people, strict=True):
+            row_id = made[contact.id]
+            self._answers[index] = Answered(Answer.CREATED, email, subscription_id=row_id)
+            self._made[index] = (row_id, contact, name, person)
         for index, (email, key) in self._again.items():
             row_id = made[known[key].id]
             self._answers[index] = Answered(Answer.EXISTING, email, subscription_id=row_id)
@@ -242,11 +256,11 @@ class _Batch:
 
     def _new(self, contact: Contact, request: Request) -> NewSubscription:
         sequence = self._stored.sequence
-        started_at = floor_to_millisecond(request.started_at or self._now)
-        zone = {**contact.variables, **request.variables}.get("timezone")
-        local = subscriber_zone(zone, sequence, self._settings.timezone)
-        place = (started_at, local.key)
+        started_at = self._at if request.started_at is None else floor_to_millisecond(request.started_at)
+        wanted = request.variables.get("timezone", contact.variables.get("timezone"))
+        place = (started_at, wanted if isinstance(wanted, str) else None)
         if place not in self._upcoming:
+            local = subscriber_zone(wanted, sequence, self._settings.timezone)
             progress = Progress(origin=started_at, previous=None, last=None)
             self._upcoming[place] = upcoming(sequence, self._stored.order, progress, local)
         found = self._upcoming[place]
@@ -260,7 +274,7 @@ class _Batch:
         )
 
     def _as_made(self, row_id: int, contact: Contact, name: str, person: NewSubscription) -> Subscription:
-        at, next_step = floor_to_millisecond(self._now), person.next_step_id
+        next_step = person.next_step_id
         return Subscription(
             id=row_id,
             sequence_id=self._stored.slug,
@@ -278,8 +292,8 @@ class _Batch:
             completed_at=None,
             cancelled_at=None,
             cancel_reason=None,
-            created_at=at,
-            updated_at=at,
+            created_at=self._at,
+            updated_at=self._at,
             key_id=self._key_id,
         )
 

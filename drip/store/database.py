@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -147,7 +148,7 @@ class Database(ABC):
         for start in range(0, len(values), GROUP):
             part = values[start : start + GROUP]
             marks = ", ".join([f"({', '.join('?' * len(part[0]))})"] * len(part))
-            found += self.rows(sql.format(values=marks), *(value for row in part for value in row), *params)
+            found += self.rows(sql.format(values=marks), *chain.from_iterable(part), *params)
         return found
 
     def row(self, sql: str, *params: Any) -> tuple[Any, ...] | None:

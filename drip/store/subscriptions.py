@@ -58,8 +58,8 @@ class Subscriptions:
             " next_step_id, next_send_at, created_at, updated_at) VALUES {values} RETURNING contact_id, id",
             [
                 (
-                    *(sequence_id, person.contact_id, SubscriptionStatus.ACTIVE.value, dump(person.variables)),
-                    *(person.key_id, ms(person.started_at), ms(person.started_at)),
+                    *(sequence_id, person.contact_id, "active", dump(person.variables), person.key_id),
+                    *(started := to_milliseconds(person.started_at), started),
                     *(person.next_step_id, ms(person.next_send_at), at, at),
                 )
                 for person in people

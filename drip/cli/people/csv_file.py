@@ -22,6 +22,8 @@ MOST_LINES = 200
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LINE_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_UNUSUAL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What one of these patterns may find, looked for in all fields at once."""
 _OWN = ("email", "name", "started_at")
 _WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
@@ -210,6 +212,10 @@ def _row(line: int, columns: list[str], record: list[str]) -> Row | BadRow:
 
 
 def _wrong(columns: list[str], record: list[str]) -> str | None:
+    whole = "".join(record)
+    usual = len(record) == len(columns) and len(whole) <= LONGEST_FIELD and not _UNUSUAL.search(whole)
+    if usual and record[columns.index("email")].strip():
+        return None
     if len(record) > len(columns):
         return f"it has {len(record)} fields, the header {len(columns)}"
     for column, text in zip(columns, record, strict=False):

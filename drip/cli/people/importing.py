@@ -126,7 +126,7 @@ class _Importer:
 
     def take(self, rows: list[Row | BadRow]) -> None:
         from drip.cli.people.csv_file import Row
-        from drip.engine.subscribe import Request
+        from drip.engine.subscribe import Answer, Request
 
         good = []
         for row in rows:
@@ -134,22 +134,22 @@ class _Importer:
                 good.append((row.line, Request(row.email, row.name, row.variables, row.started_at)))
             else:
                 self._tally.refuse(row.line, row.email, "invalid_field", row.message)
-        for (line, _), answered in zip(good, self._subscribe([request for _, request in good]), strict=True):
-            self._count(line, answered)
+        answers = self._subscribe([request for _, request in good])
+        for (line, _), answered in zip(good, answers, strict=True):
+            if answered.answer is Answer.REFUSED:
+                self._tally.refuse(line, answered.email, answered.code or "refused", answered.message)
+            elif answered.answer is Answer.EXISTING or (self._dry_run and self._was_seen(answered.email)):
+                self._tally.existing += 1
+            else:
+                self._tally.created += 1
 
-    def _count(self, line: int, answered: Answered) -> None:
+    def _was_seen(self, email: str) -> bool:
+        """Whether an earlier row had that address: what a dry run undoes, the next batch does not see."""
         from drip.core.address import email_key
-        from drip.engine.subscribe import Answer
 
-        if answered.answer is Answer.REFUSED:
-            self._tally.refuse(line, answered.email, answered.code or "refused", answered.message)
-        elif answered.answer is Answer.EXISTING or (self._dry_run and email_key(answered.email) in self._seen):
-            self._tally.existing += 1
-        else:
-            self._tally.created += 1
-            if self._dry_run:
-                # What a dry run undoes, the next batch does not see.
-                self._seen.add(email_key(answered.email))
+        known, key = len(self._seen), email_key(email)
+        self._seen.add(key)
+        return len(self._seen) == known
 
     def _subscribe(self, requests: list[Request]) -> list[Answered]:
         from drip.engine.subscribe import subscribe_many

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drip.cli.people import csv_file
 from drip.cli.people.csv_file import LONGEST_FIELD, MOST_LINES, BadRow, Row, read_people
 from drip.errors import Invalid
 from tests.cli.conftest import Cli
@@ -146,6 +148,38 @@ def test_a_header_that_can_not_be_used(cli: Cli, content: str | bytes, why: str,
 
 def test_empty_columns_of_a_spreadsheet_are_left_out() -> None:
     assert _read("email,name,,\na@example.com,Ada,,\n,,,\n") == [Row(2, "a@example.com", "Ada")]
+
+
+def test_a_usual_row_is_recognised_at_a_glance_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    characters = [chr(code) for code in (*range(0x2100), *range(0xDC80, 0xDD00)) if chr(code) != '"']
+    rows = [
+        [*["a@b", "c", "d", "e"][:place], f"x{one}", *["f", "g", "h"][place:]]
+        for one in characters
+        for place in range(4)
+    ]
+    rows += [
+        ["", "c", "d", "e"],
+        [" ", "c", "d", "e"],
+        ["a@b", "c"],
+        ["c"] * 5,
+        ["a@b", "c", "d", "x" * (LONGEST_FIELD + 1)],
+    ]
+    rows += [["a@b", *["x" * (LONGEST_FIELD // 2)] * 3]]
+    lines = "\r\n".join(",".join(f'"{cell}"' for cell in row) for row in rows)
+    content = f"email,name,plan,note\r\n{lines}".encode("utf-8", "surrogateescape")
+    glanced = _read(content)
+    monkeypatch.setattr(csv_file, "_UNUSUAL", re.compile(""))  # finds something in every row
+    assert _read(content) == glanced
+    assert len(glanced) == len(rows)
+    assert {type(row) for row in glanced[-6:-2]} == {BadRow, Row}
+
+
+def test_a_dry_run_knows_who_came_in_an_earlier_batch(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drip.cli.people.importing.BATCH", 2)
+    people = "email\nada@example.com\nbob@example.com\nADA@example.com\neve@example.com\neve@example.com\n"
+    for arguments in (["--dry-run"], []):
+        found = cli.json("import", "welcome", "-", *arguments, stdin=people)
+        assert (found["created"], found["existing"], found["refused"]) == (3, 2, [])
 
 
 def test_an_unknown_sequence_is_said_before_reading(cli: Cli) -> None:
