@@ -142,12 +142,17 @@ class SmtpFleet:
             else:
                 lane.conversation.drop()
                 self._free.append(lane)
-        while self._free and self._stranded:
-            if desk.still(parcel := self._stranded.popleft()):
-                self._begin(desk, self._free.pop(), parcel)
-        while self._free and (parcels := desk.take(len(self._free))):
+        while self._free and (parcels := self._take(desk, len(self._free))):
             for parcel in parcels:
                 self._begin(desk, self._free.pop(), parcel)
+
+    def _take(self, desk: Desk[Any], count: int) -> list[Any]:
+        """The next parcels, first those that have waited in vain: connections that are never free get them too."""
+        parcels: list[Any] = []
+        while self._stranded and len(parcels) < count:
+            if desk.still(parcel := self._stranded.popleft()):
+                parcels.append(parcel)
+        return [*parcels, *desk.take(count - len(parcels))]
 
     def _begin(self, desk: Desk[Any], lane: _Lane, parcel: Any) -> None:
         lane.parcel = parcel
@@ -160,7 +165,7 @@ class SmtpFleet:
             return
         asked = [lane for lane in self._marking if lane.upcoming is None]
         taking = [lane for lane in asked if lane.quick and lane.conversation.takes_next]
-        for lane, parcel in zip(taking, desk.take(len(taking)), strict=False):
+        for lane, parcel in zip(taking, self._take(desk, len(taking)), strict=False):
             lane.upcoming = parcel
             lane.conversation.announce(parcel.envelope, parcel.content)
 
