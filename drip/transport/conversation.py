@@ -31,6 +31,7 @@ QUIT_SECONDS = 2.0
 
 _DOT = b".\r\n"
 _OUT_OF_ORDER = 503
+_GOING_AWAY = 421
 _POINTS = {
     Stage.MAIL: (Point.MAIL, Point.MAIL_ANSWERED),
     Stage.RCPT: (Point.RCPT, Point.RCPT_ANSWERED),
@@ -118,11 +119,14 @@ class Conversation:
         self._next: _Ready | None = None
         self._said = False
         """Whether the first commands of the next message went out behind the last dot."""
+        self._bears_next = True
+        """Whether the server did with them what it should, as far as is known."""
 
     @property
     def takes_next(self) -> bool:
         """Whether the first commands of the next message can go with the dot of this one."""
-        return self.wire is not None and self._pipelines and self._messages < self._habits.messages
+        may_have_more = self.wire is not None and self._messages < self._habits.messages
+        return may_have_more and self._bears_next and self._pipelines
 
     def announce(self, envelope: Envelope, content: bytes) -> None:
         """Which message will be the next; to be told before the mark of this one."""
@@ -154,6 +158,7 @@ class Conversation:
         """Say QUIT, wait so long at most for the answer, and close; never raises for what a server does."""
         if self._said:  # the server waits for a message
             self.drop()
+        self._bears_next = True  # another one may answer the next time
         wire, self.wire = self.wire, None
         if wire is not None:
             reached(Point.QUIT)
@@ -188,6 +193,8 @@ class Conversation:
             if stopped is None or self.wire is not None:
                 return stopped
             # The connection ended, or answers did not fit: that may have come of the message before. Begin anew.
+            if stopped.code not in (None, _GOING_AWAY):
+                self._bears_next = False
         return (yield from self._begin(envelope, size)) or (yield from self._say_rest(envelope))
 
     def _begin(self, envelope: Envelope, size: int) -> _Part:
@@ -292,6 +299,8 @@ class Conversation:
             code, text = yield Hear(self.wire.timeout)
         except OSError as error:
             self.drop()
+            if isinstance(error, TimeoutError):  # some throw away what comes before they have answered the dot
+                self._bears_next = False
             return from_exception(stage, error)
         reached(_POINTS[stage][1])
         if expected(stage, code):

@@ -110,6 +110,9 @@ class Channel:
                 self.write(usual)
             case Action.TWICE:
                 self.write(usual * 2)
+            case Action.DEAF:
+                self._buffer.clear()
+                self.write(usual)
             case Action.STOP_READING:
                 self.write(usual)
                 self._stopping.wait()

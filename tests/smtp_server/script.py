@@ -55,6 +55,7 @@ class Action(StrEnum):
     DELAY = "delay"  # `delay SECONDS`, then the usual answer
     RAW = "raw"  # `raw OCTETS`, with \\r and \\n written out, instead of the usual answer
     TWICE = "twice"  # the usual answer two times at once
+    DEAF = "deaf"  # the usual answer; what was sent before it was given is thrown away
 
 
 @dataclass(frozen=True, slots=True)

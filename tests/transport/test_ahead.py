@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
+
+import pytest
 
 from drip.core.delivery import Outcome
 from drip.core.delivery import OutcomeKind as Kind
 from drip.transport.conversation import Habits
+from drip.transport.smtp import SmtpTransport
 from tests.smtp_server import SmtpServer
+from tests.transport.conftest import settings_for
 from tests.transport.test_fleet import Desk, Parcel, carry, recipients
 
 Serve = Callable[..., SmtpServer]
@@ -45,3 +50,19 @@ def test_who_waits_behind_one_that_is_not_answered_goes_before_those_who_come_la
     assert list(desk.outcomes)[-1] == "slow@example.com"
     assert {desk.kinds[name] for name in names} == {Kind.SENT, Kind.UNKNOWN}
     assert sorted(recipients(server)) == sorted({*desk.outcomes} - {"slow@example.com"})
+
+
+@pytest.mark.parametrize(("script", "connections"), [("after-dot=deaf", 2), ("after-dot=twice", 12)])
+def test_a_server_that_does_not_bear_what_comes_with_the_dot_is_spared_it(
+    serve: Serve, script: str, connections: int
+) -> None:
+    server = serve(script)
+    names = [f"p{number}@example.com" for number in range(12)]
+    settings = settings_for(server.port, connections=1, timeout=timedelta(seconds=1))
+    desk = Desk([Parcel(name) for name in names])
+    with closing(SmtpTransport(settings).fleet()) as fleet:
+        fleet.carry(desk)
+    assert desk.kinds == dict.fromkeys(names, Kind.SENT)
+    assert recipients(server) == names
+    assert server.connections == connections
+    assert server.reached("data") <= len(names) + 1, "that it does not bear it is found out once"
