@@ -354,12 +354,14 @@ class Conversation:
             return interrupted
         dot = Say(_DOT + self._commands_of_next())
         reached(Point.DOT)
+        cut_off = False
         try:
             yield dot
         except OSError as error:
-            self.drop()
-            # Where the system did not take the whole dot it never left.
-            return from_exception(Stage.BODY if dot.taken < len(_DOT) else Stage.DOT, error)
+            if dot.taken < len(_DOT):  # the system did not take the whole dot: it never left
+                self.drop()
+                return from_exception(Stage.BODY, error)
+            cut_off = True  # only what came with it did not leave: the dot may be answered
         reached(Point.DOT_SENT)
         try:
             code, text = yield Hear(self._habits.dot_timeout.total_seconds())
@@ -367,7 +369,9 @@ class Conversation:
             self.drop()
             return from_exception(Stage.DOT, error)
         reached(Point.DOT_ANSWERED)
-        if not expected(Stage.DOT, code):
+        if cut_off:
+            self.drop()
+        elif not expected(Stage.DOT, code):
             self._after_refusal(code)
         return classify(Stage.DOT, code, text)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -66,3 +68,57 @@ def test_a_server_that_does_not_bear_what_comes_with_the_dot_is_spared_it(
     assert recipients(server) == names
     assert server.connections == connections
     assert server.reached("data") <= len(names) + 1, "that it does not bear it is found out once"
+
+
+class _Narrow:
+    """A socket that takes the first dot, and of what comes with it nothing more until it is given up."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._full, self._other = socket.socketpair()
+        self._full.setblocking(False)
+        with suppress(BlockingIOError):
+            while self._full.send(b"x" * 4096):
+                pass
+        self._takes = True
+
+    def send(self, octets: memoryview) -> int:
+        if not self._takes:
+            raise BlockingIOError
+        if octets[:3] != b".\r\n" or len(octets) == 3:
+            return self._sock.send(octets)
+        self._takes = False
+        return self._sock.send(octets[:3])
+
+    def fileno(self) -> int:
+        if self._takes:
+            return self._sock.fileno()
+        self._takes = True
+        return self._full.fileno()
+
+    def close(self) -> None:
+        for sock in (self._sock, self._full, self._other):
+            sock.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+def test_the_answer_counts_where_only_the_dot_could_be_sent(serve: Serve) -> None:
+    server = serve()
+    names = [f"p{number}@example.com" for number in range(5)]
+    desk = Desk([Parcel(name) for name in names])
+    with closing(SmtpTransport(settings_for(server.port, connections=1)).fleet()) as fleet:
+        conversation = fleet._lanes[0].conversation
+        connect = conversation.connect
+
+        def narrow() -> Any:
+            wire = connect()
+            wire.sock = _Narrow(wire.sock)
+            wire.timeout = 0.5
+            return wire
+
+        conversation.connect = narrow
+        fleet.carry(desk)
+    assert desk.kinds == dict.fromkeys(names, Kind.SENT)
+    assert recipients(server) == names
