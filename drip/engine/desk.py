@@ -28,7 +28,9 @@ Inbox = SimpleQueue[Claim | None]
 AHEAD = 50
 """Letters that may wait for somebody who is free to carry them."""
 FRESH = 2.0
-"""Seconds after which one is made anew: its window may have closed, its Date is no longer now."""
+"""Seconds after which one is not begun as it is: its window may have closed, its Date is no longer now."""
+LASTING = 1.5
+"""Seconds after which one is not given out as it is: it may have to wait for the answer to the one before it."""
 _REFUSALS = (OutcomeKind.NO_MAILBOX, OutcomeKind.REFUSED)
 
 
@@ -99,7 +101,7 @@ class SendingDesk:
         if self._overseer.halted:
             self._release([letter.claim])
             return False
-        if _is_fresh(letter):
+        if _is_younger(letter, FRESH):
             return True
         if (again := self._letter(letter.claim)) is not None:
             self._ahead.appendleft(again)
@@ -155,7 +157,7 @@ class SendingDesk:
     def _made_ahead(self) -> Letter | None:
         while self._ahead:
             letter = self._ahead.popleft()
-            if _is_fresh(letter):
+            if _is_younger(letter, LASTING):
                 return letter
             if (again := self._letter(letter.claim)) is not None:
                 return again
@@ -211,8 +213,8 @@ class SendingDesk:
         self._overseer.settled(len(claims))
 
 
-def _is_fresh(letter: Letter) -> bool:
-    return time.monotonic() - letter.made_at < FRESH
+def _is_younger(letter: Letter, seconds: float) -> bool:
+    return time.monotonic() - letter.made_at < seconds
 
 
 class OneByOne:

@@ -85,7 +85,7 @@ class _Narrow:
     def send(self, octets: memoryview) -> int:
         if not self._takes:
             raise BlockingIOError
-        if octets[:3] != b".\r\n" or len(octets) == 3:
+        if bytes(octets[:3]) != b".\r\n" or len(octets) == 3:
             return self._sock.send(octets)
         self._takes = False
         return self._sock.send(octets[:3])
