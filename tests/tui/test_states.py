@@ -16,7 +16,6 @@ from drip.tui.widgets.top import PlaceTab
 from tests.tui.room import Driver, Room
 
 PLACES = ((), ("enter",), ("enter", "tab", "tab", "enter"), ("2",), ("3",))
-TABS = ("HomeScreen", "AttentionScreen", "FilesScreen")
 HOSTILE = (
     "[bold red]not markup[/]",
     "\x1b[31mred\x1b[0m\x07",
@@ -160,15 +159,28 @@ async def test_tabs_are_clicked(room: Room) -> None:
 
 
 async def test_a_tab_is_clicked_from_deep_inside_and_keys_still_do_something(lively: Room) -> None:
-    async with lively.dashboard() as driver, timeout(20):
-        for wanted in ("AttentionScreen", "FilesScreen", "HomeScreen"):
-            await driver.press("1", "enter", "tab", "enter")
-            await driver.pilot.click(list(driver.app.screen.query(PlaceTab))[TABS.index(wanted)])
-            await driver.settle()
-            assert driver.place == wanted
-            await driver.press("question_mark")
-            assert driver.place == "HelpScreen"
-            await driver.press("escape")
+    async with lively.dashboard() as driver, timeout(120):
+        await driver.press("enter")
+        await driver.pilot.click(list(driver.app.screen.query(PlaceTab))[1])
+        await driver.settle()
+        assert driver.place == "AttentionScreen"
+        await driver.press("question_mark")
+        assert driver.place == "HelpScreen"
+
+
+@pytest.mark.parametrize("keys", [("s",), ("question_mark",), ("enter", "tab", "tab", "enter", "m")])
+async def test_a_click_beside_a_dialog_that_only_shows_closes_it(lively: Room, keys: tuple[str, ...]) -> None:
+    async with lively.dashboard() as driver:
+        await driver.press(*keys[:-1])
+        place = driver.place
+        await driver.press(keys[-1])
+        assert await driver.shows("esc ")
+        await driver.pilot.click(".dialog", offset=(4, 1))
+        await driver.settle()
+        assert driver.place != place
+        await driver.pilot.click(offset=(2, 1))
+        await driver.settle()
+        assert driver.place == place
 
 
 async def test_q_quits(room: Room) -> None:

@@ -10,12 +10,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from drip.tui.dialogs.closable import Closable
 
-class Choice(ModalScreen[str | None]):
+
+class Choice(Closable[str]):
     """Each with what it would do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave it")]
@@ -27,7 +28,8 @@ class Choice(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """The question and the choices."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog") as box:
+            box.border_subtitle = "⏎ choose · esc leave it"
             yield Static(Text(self._question, "bold"), classes="question")
             yield OptionList(
                 *(

@@ -8,14 +8,14 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from drip.tui.dialogs.closable import Closable
 from drip.tui.previewing import Views
 from drip.tui.widgets.preview import Preview
 
 
-class Letter(ModalScreen[None]):
+class Letter(Closable[None]):
     """To read, as HTML, its headers."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,10 +9,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from drip.tui.bindings import keys_of
+from drip.tui.dialogs.closable import Closable
 from drip.tui.marks import mark
 from drip.tui.screens.place import Place
 
@@ -24,7 +24,7 @@ PER_LINE = 4
 """Signs."""
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Closable[None]):
     """The keys of one place."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,7 +39,8 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """What the place is, its keys, the signs."""
-        with Vertical(classes="dialog -help"):
+        with Vertical(classes="dialog -help") as box:
+            box.border_subtitle = "esc close"
             yield Static(Text(f"Help: {self._place.place}", "bold"), classes="question")
             with VerticalScroll(can_focus=False):
                 yield Static(Text(self._place.HELP))
