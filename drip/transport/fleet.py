@@ -27,7 +27,7 @@ FEW, MANY = 4, 500
 """Messages marked together at the most: few where there is time to spare, so that the answers do not come all at once
 and then wait for each other; many where time is short, as a group shares its commit."""
 PATIENCE, MOMENT = 0.05, 0.001
-"""Seconds that something else is done while somebody else writes, and how long one look for something to do takes."""
+"""Seconds that something else is done while somebody else writes, and of sleep when there is nothing else."""
 QUICK = 0.5
 """Seconds for the answer to a dot, up to which somebody may wait behind it."""
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -173,7 +173,7 @@ class SmtpFleet:
         self._look_ahead(desk)
         if (allowed := self._allowed(desk)) is None:
             if not desk.prepare():
-                self._lead_on(desk, MOMENT)
+                time.sleep(MOMENT)
             return
         marking, self._marking = self._marking, []
         self._spare -= len(marking)
