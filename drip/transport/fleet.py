@@ -23,7 +23,7 @@ HOLD = 0.005
 """Seconds that results may wait for marks to share a transaction with."""
 IDLE = 0.002
 """Seconds of waiting for the servers that show that they are slower than we are."""
-FEW, MANY = 4, 500
+FEW, MANY = 8, 500
 """Messages marked together at the most: few where there is time to spare, so that the answers do not come all at once
 and then wait for each other; many where time is short, as a group shares its commit."""
 PATIENCE, MOMENT = 0.05, 0.001
@@ -310,8 +310,8 @@ class SmtpFleet:
 
     @property
     def _most(self) -> int:
-        """Messages that may be marked together."""
-        return FEW if self._spare > 0 else MANY
+        """Messages that may be marked together; who waits for somebody else who writes waits with all that come."""
+        return FEW if self._spare > 0 and self._asking_since is None else MANY
 
     def _patience(self, desk: Desk[Any]) -> float:
         """Seconds that an answer may be waited for now."""

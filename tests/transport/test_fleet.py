@@ -187,6 +187,21 @@ def test_while_somebody_else_writes_letters_are_made_and_then_it_is_waited_for(s
     assert sum(map(len, desk.groups)) == 40, "nobody is marked twice"
 
 
+class Waiting(Desk):
+    """Somebody else writes until many are there to be marked."""
+
+    def try_mark(self, parcels: Sequence[Parcel]) -> list[bool] | None:
+        return self.mark(parcels) if len(parcels) > FEW or not self.parcels else None
+
+
+def test_while_somebody_else_writes_more_join_those_that_wait(serve: Serve) -> None:
+    server = serve(latency=0.01)
+    names = [f"p{number}@example.com" for number in range(100)]
+    desk = carry(server, Waiting([Parcel(name) for name in names]), 24)
+    assert desk.kinds == dict.fromkeys(names, Kind.SENT)
+    assert max(map(len, desk.groups)) > FEW
+
+
 @pytest.mark.parametrize(("offers", "announced"), [(("PIPELINING",), True), ((), False)])
 def test_the_next_message_is_announced_with_the_dot(serve: Serve, offers: tuple[str, ...], announced: bool) -> None:
     server = serve(features=Features(offers=offers))
