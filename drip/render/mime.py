@@ -31,6 +31,8 @@ _FRAGILE = re.compile(rb"^(?:From ([^\r]*)|(\.)(?=\r|\Z)|([^\r]{74,})(=20|=09)(?
 too long: it does not count what a blank at the end of a full line grows by."""
 _KEPT = range(200, 20_000)
 """Characters of a piece whose code is kept."""
+_LONG = 2_000
+"""Characters from which few are kept: a piece with its code may take twenty times as many octets."""
 _TEXT = b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 _HTML = b'Content-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 
@@ -75,14 +77,13 @@ def quoted_printable(pieces: Sequence[str]) -> bytes:
         if len(piece) not in _KEPT or "\n" not in piece:
             loose.append(piece)
             continue
-        first, between, last = _lines(piece)
+        first, between, last = (_kept_lines if len(piece) < _LONG else _kept_long_lines)(piece)
         encoded += (_code("".join((*loose, first))), between)
         loose = [last]
     encoded.append(_code("".join(loose)))
     return b"".join(encoded)
 
 
-@lru_cache(maxsize=256)
 def _lines(piece: str) -> tuple[str, bytes, str]:
     """The line that it begins in, the code of whole lines, and the beginning of the line that it ends in.
 
@@ -91,6 +92,10 @@ def _lines(piece: str) -> tuple[str, bytes, str]:
     first, line_break, rest = piece.partition("\n")
     between, last_break, last = rest.rpartition("\n")
     return first + line_break, _code(between + last_break), last
+
+
+_kept_lines = lru_cache(maxsize=256)(_lines)
+_kept_long_lines = lru_cache(maxsize=32)(_lines)
 
 
 def _code(text: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import quopri
 import re
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, policy
@@ -231,6 +232,18 @@ def test_quoted_printable_is_read_back_as_it_was(text: str) -> None:
 @settings(max_examples=300, deadline=None)
 def test_how_a_text_is_cut_in_pieces_changes_nothing(pieces: list[str]) -> None:
     assert quoted_printable(pieces) == quoted_printable(["".join(pieces)])
+
+
+@pytest.mark.parametrize("size", [20, 280])
+def test_what_is_remembered_of_long_values_stays_small(size: int) -> None:
+    tracemalloc.start()
+    try:
+        for number in range(400):
+            quoted_printable([f"{number}\n" + ("\N{GRINNING FACE}" * 70 + "\n") * size])
+        remembered, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert remembered < 16 * 1024 * 1024
 
 
 @pytest.mark.parametrize(
