@@ -27,7 +27,7 @@ def parse_duration(text: str) -> timedelta:
     if stripped == "0":
         return timedelta(0)
     if re.fullmatch(_N, stripped):
-        raise ValueError(f"{text!r} has no unit: write {stripped}d for days, {stripped}h for hours")
+        raise ValueError(f"{text!r} has no unit: write {stripped}s, {stripped}m, {stripped}h or {stripped}d")
     if _PLAIN.fullmatch(stripped):
         terms = _TERM.findall(stripped)
     elif (iso := _ISO.fullmatch(stripped)) and any(iso.groups()):

@@ -34,7 +34,7 @@ def test_the_table_says_the_first_line_of_the_help(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_what_is_shown_has_json(name: str) -> None:
-    without = {"init", "dashboard", "schema", "suppress", "contacts", "keys", "webhooks", "serve", "db", "completion"}
+    without = {"dashboard", "schema", "suppress", "contacts", "keys", "webhooks", "serve", "db", "completion"}
     command = drip.get_command(click.Context(drip), name)
     assert command is not None
     assert name in without or any("--json" in param.opts for param in command.params)

@@ -56,8 +56,8 @@ def test_reads_sums_and_iso_8601(text: str, seconds: int) -> None:
         ("-P1D", "not a duration"),
         ("1h\x00", "not a duration"),
         ("٣d", "not a duration"),  # digits are ASCII
-        ("3", "write 3d for days, 3h for hours"),
-        ("90", "write 90d for days"),
+        ("3", "write 3s, 3m, 3h or 3d"),
+        ("90", "write 90s, 90m, 90h or 90d"),
         ("-5", "not a duration"),  # -5d would be none either
         ("0.5", "not a duration"),
         ("3650d 1s", "longer than ten years"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from drip.cli.files.remote import SEQUENCES, TEMPLATES, RemoteServer
@@ -16,7 +17,7 @@ from drip.cli.files.remote_objects import (
     template_names,
     template_of,
 )
-from drip.cli.output import clean, line, note, progress
+from drip.cli.output import note, progress
 from drip.core.sequence import Definition, Sequence, Template
 from drip.errors import Invalid
 from drip.files.export import sequence_yaml, template_files
@@ -26,8 +27,18 @@ VARIABLE = "DRIP_API_KEY"
 _EXAMPLE_SENDER = "Ada at Example <ada@example.com>"
 
 
-def fetch_project(url: str, key_file: Path | None, target: Path) -> list[str]:
-    """Write a project with the sequences and templates of a server; the ids of the sequences.
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A project that was written."""
+
+    sequences: tuple[str, ...]
+    """Their ids."""
+    files: dict[Path, bool]
+    """Each of its files, and whether it was made; one that was there is kept."""
+
+
+def fetch_project(url: str, key_file: Path | None, target: Path) -> Fetched:
+    """Write a project with the sequences and templates of a server.
 
     Raises:
         Invalid: a file is in the way, there is no key, or the server is none of the API; nothing is written.
@@ -40,14 +51,13 @@ def fetch_project(url: str, key_file: Path | None, target: Path) -> list[str]:
     files = {**_base_files(sequences), **_files(sequences, templates)}
     _refuse_to_overwrite(target, files)
     written = set(write_new_files(target, files))
-    for name in sorted(files):
-        line(f"  {'made' if target / name in written else 'kept'}  {clean(str(target / name))}")
     for slug in partial:
         note(
             f"{slug} belongs to a file on that server, and the API does not tell all of it (conditions, windows and "
             "times of steps, variables, layouts): better copy its file"
         )
-    return [sequence.id for sequence in sequences]
+    paths = [target / name for name in sorted(files)]
+    return Fetched(tuple(sequence.id for sequence in sequences), {path: path in written for path in paths})
 
 
 def _key(key_file: Path | None) -> str:

@@ -28,8 +28,9 @@ def db_command() -> None:
 
 
 @db_command.command("migrate")
+@json_option
 @pass_invocation
-def migrate_database(invocation: Invocation) -> None:
+def migrate_database(invocation: Invocation, as_json: bool) -> None:
     """Bring the schema up to date.
 
     Makes the database when there is none, and a backup beside it before it changes an older one.
@@ -38,11 +39,17 @@ def migrate_database(invocation: Invocation) -> None:
     Example:
       drip db migrate
     """
-    from drip.cli.output import line
+    from drip.cli.output import line, note, write_json
     from drip.store.migrate import SCHEMA_VERSION
 
-    with invocation.opened():
-        line(f"the database has schema {SCHEMA_VERSION}, the newest")
+    with invocation.project.store.opened() as backup:
+        pass
+    if as_json:
+        write_json({"schema": SCHEMA_VERSION, "backup": None if backup is None else str(backup)})
+        return
+    line(f"the database has schema {SCHEMA_VERSION}, the newest")
+    if backup is not None:
+        note(f"as it was before: {backup}")
 
 
 @db_command.command("check")
@@ -79,8 +86,9 @@ def check_database(invocation: Invocation, context: click.Context, as_json: bool
 
 @db_command.command("backup")
 @click.argument("file", metavar="FILE", shell_complete=complete_files)
+@json_option
 @pass_invocation
-def backup_database(invocation: Invocation, file: str) -> None:
+def backup_database(invocation: Invocation, file: str, as_json: bool) -> None:
     """Copy the database while it is in use.
 
     The copy is whole and consistent. A file that exists is not overwritten. The database holds addresses: keep the
@@ -92,7 +100,7 @@ def backup_database(invocation: Invocation, file: str) -> None:
     """
     import os
 
-    from drip.cli.output import FULL, clean, line
+    from drip.cli.output import FULL, clean, line, write_json
     from drip.errors import DatabaseUnavailable, Invalid
 
     target = invocation.path(file)
@@ -114,7 +122,11 @@ def backup_database(invocation: Invocation, file: str) -> None:
         raise Invalid(f"{target} can't be written: {(error.strerror or str(error)).lower()}") from error
     finally:
         partial.unlink(missing_ok=True)
-    line(clean(f"{target}: {target.stat().st_size} octets"))
+    octets = target.stat().st_size
+    if as_json:
+        write_json({"path": str(target), "octets": octets})
+    else:
+        line(clean(f"{target}: {octets} octets"))
 
 
 @db_command.command("prune")

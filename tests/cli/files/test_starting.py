@@ -35,6 +35,14 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
     assert "made" not in cli("init").stdout
 
 
+def test_init_says_in_json_what_it_made(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    cli.write("drip.yaml", "from: me@example.com\n")
+    told = cli.json("init")
+    assert (told["kept"], told["sequences"]) == ([f"{tmp_path}/drip.yaml"], ["welcome"])
+    assert f"{tmp_path}/sequences/welcome.yaml" in told["made"]
+
+
 def test_init_asks_nothing_and_says_why_not(tmp_path: Path) -> None:
     Cli(tmp_path).write("file", "")
     assert "file is a file, not a folder" in Cli(tmp_path)("init", "file", code=2).stderr

@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from drip.store.invariants import RULES, violations
+from drip.store.migrate import SCHEMA_VERSION
 from tests.cli.conftest import WELCOME, Cli
 
 # What no command does -> the rule that must catch it. Ada waits for `tips`, `hello` was sent to her.
@@ -99,3 +100,10 @@ def test_a_newer_database_is_left_alone(cli: Cli) -> None:
     with closing(sqlite3.connect(cli.folder / "drip.db")) as connection:
         connection.execute("PRAGMA user_version = 999")
     assert "update this one" in cli("list", code=3).stderr
+
+
+@pytest.mark.sqlite
+def test_migrate_and_backup_speak_json(ada: Cli) -> None:
+    assert ada.json("db", "migrate") == {"schema": SCHEMA_VERSION, "backup": None}
+    copy = ada.folder / "copy.db"
+    assert ada.json("db", "backup", "copy.db") == {"path": str(copy), "octets": copy.stat().st_size}
