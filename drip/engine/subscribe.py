@@ -153,7 +153,7 @@ class _Batch:
         self._key_id = key_id
         self._required = [name for name, variable in stored.sequence.variables.items() if variable.required]
         self._answers: dict[int, Answered] = {}
-        self._upcoming: dict[tuple[datetime, object], tuple[Step, datetime] | None] = {}
+        self._upcoming: dict[tuple[datetime, str | None], tuple[Step, datetime] | None] = {}
         """What comes first, and when, for whoever starts at that moment and names that zone."""
         self._keys: dict[int, str] = {}
         """Of each usable address: index -> key."""

@@ -26,6 +26,7 @@ _SUBSCRIPTION = """
     LEFT JOIN delivery d ON d.subscription_id = s.id AND d.step_id = s.next_step_id
 """
 
+_CONTACT = "JOIN contact c ON c.id = s.contact_id"
 # The index by time has both and not which: no row of what was sent is looked at, only those that failed.
 _SENT_SINCE = """
     SELECT (SELECT COUNT(*) FROM delivery WHERE state IN ('sent', 'failed') AND at >= ?)
@@ -183,8 +184,11 @@ class Overview:
         if before is not None:
             where += " AND s.id < ?"
             params.append(before)
+        # The page is found first: in one statement, everything about everybody would be read to be sorted.
+        join = _CONTACT if search else ""
+        page = f"SELECT s.id FROM subscription s {join} {where} ORDER BY s.id DESC LIMIT ? OFFSET ?"
         rows = self._database.rows(
-            f"{_SUBSCRIPTION} {where} ORDER BY s.id DESC LIMIT ? OFFSET ?",
+            f"{_SUBSCRIPTION} WHERE s.id IN ({page}) ORDER BY s.id DESC",
             *params,
             EVERYTHING if limit is None else limit,
             offset,
@@ -200,8 +204,8 @@ class Overview:
     ) -> int:
         """How many `subscribers` there are without a limit."""
         where, params = _filters(sequence_id, status, search)
-        join = " JOIN contact c ON c.id = s.contact_id" if search else ""
-        return int(self._database.value(f"SELECT COUNT(*) FROM subscription s{join} {where}", *params))
+        join = _CONTACT if search else ""
+        return int(self._database.value(f"SELECT COUNT(*) FROM subscription s {join} {where}", *params))
 
 
 def _filters(sequence_id: int | None, status: SubscriptionStatus | None, search: str | None) -> tuple[str, list[Any]]:

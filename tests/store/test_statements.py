@@ -11,6 +11,7 @@ import pytest
 
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.settings import Limits, Rate
+from drip.core.subscription import SubscriptionStatus
 from tests.lab import DAY, HOUR, Lab, a_sequence, a_step, accept, open_lab
 
 pytestmark = pytest.mark.sqlite
@@ -149,6 +150,25 @@ def test_what_list_status_and_agenda_show_is_counted_along_indexes(crowd: Lab, m
         assert sum(one.count for one in agenda.waiting(stored.id, crowd.now + DAY)) == 300
         assert agenda.held() == []
     assert recorder.scans() == [], "\n".join(recorder.scans())
+
+
+@pytest.mark.parametrize("filters", [{}, {"status": SubscriptionStatus.ACTIVE}, {"search": "p1"}], ids=str)
+def test_a_page_of_people_is_found_before_anything_else_of_them_is_read(
+    crowd: Lab, monkeypatch: pytest.MonkeyPatch, filters: dict[str, Any]
+) -> None:
+    stored = crowd.store.sequences.by_slug("welcome")
+    assert stored is not None
+    recorder = Recorder(crowd)
+    with monkeypatch.context() as patched:
+        recorder.install(patched)
+        page = crowd.store.overview.subscribers(sequence_id=stored.id, limit=5, **filters)
+        after = crowd.store.overview.subscribers(sequence_id=stored.id, limit=5, before=page[-1].id, **filters)
+    found = [one.id for one in (*page, *after)]
+    assert found == sorted(found, reverse=True)
+    assert len(set(found)) == 10
+    for sql, params in recorder.seen.values():
+        plan = [row[3] for row in crowd.store.database.rows(f"EXPLAIN QUERY PLAN {sql}", *params)]
+        assert plan[0] == "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)", plan
 
 
 def test_the_check_finds_a_statement_that_does(crowd: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
