@@ -89,7 +89,7 @@ BAD_STEPS = [
     ("a step is text", "steps:\n- welcome\n", f"{X}:2:3", "steps[0]: found the text 'welcome'"),
     ("no delay", "steps:\n- id: a\n  subject: s\n  body: b\n", f"{X}:2:3", "steps[0].delay: it is missing"),
     ("delay without value", "steps:\n- delay:\n  subject: s\n  body: b\n", f"{X}:2:3", "it has no value"),
-    ("a delay of 3", BODY.replace("delay: 0", "delay: 3"), f"{X}:3:10", "write 3d for days, 3h for hours"),
+    ("a delay of 3", BODY.replace("delay: 0", "delay: 3"), f"{X}:3:10", "write 3s, 3m, 3h or 3d"),
     ("a delay of -1d", BODY.replace("delay: 0", "delay: -1d"), f"{X}:3:10", "is not a duration"),
     ("a delay of a month", BODY.replace("delay: 0", "delay: P1M"), f"{X}:3:10", "is not a duration"),
     ("a delay of 11 years", BODY.replace("delay: 0", "delay: 4100d"), f"{X}:3:10", "longer than ten years"),
