@@ -54,7 +54,7 @@ BAD_KEYS = [
     ("no such zone", "timezone: Europe/Madird\n" + BODY, f"{X}:1:11", "did you mean 'Europe/Madrid'?"),
     ("zone in lower case", "timezone: europe/madrid\n" + BODY, f"{X}:1:11", "did you mean 'Europe/Madrid'?"),
     ("zone is a path", "timezone: ../etc\n" + BODY, f"{X}:1:11", "there is no time zone"),
-    ("stale_after without unit", "stale_after: 3\n" + BODY, f"{X}:1:14", "write 3d for days"),
+    ("stale_after without unit", "stale_after: 3\n" + BODY, f"{X}:1:14", "write 3s, 3m, 3h or 3d"),
     ("stale_after 0", "stale_after: 0\n" + BODY, f"{X}:1:14", "longer than 0"),
     ("huge number", f"stale_after: {'9' * 5000}\n" + BODY, f"{X}:1:14", "longer than 4,096 characters"),
     ("bad stop_when", "stop_when: plan ==\n" + BODY, f"{X}:1:12", "the expression is wrong"),
