@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from drip.api.app import create_app
-from drip.api.server import serving
+from drip.api.server import Server, serving
 from drip.core.address import Address
 from drip.core.sequence import Template
 from drip.core.tokens import Purpose, make_token
@@ -25,11 +25,12 @@ WORDS = {"subject": "Hi {{ name }}", "body_text": "Hello {{ name }}."}
 class Site:
     """A lab, a client with a key, and a few words for what tests do often."""
 
-    def __init__(self, lab: Lab, client: httpx.Client, key: str, key_id: str) -> None:
+    def __init__(self, lab: Lab, client: httpx.Client, key: str, key_id: str, server: Server) -> None:
         self.lab = lab
         self.client = client
         self.key = key
         self.key_id = key_id
+        self.server = server
 
     def call(self, method: str, path: str, body: Any = None, status: int | None = None) -> Any:
         """One request; the JSON of its answer, or None. With a status, nothing else may come."""
@@ -83,9 +84,9 @@ def open_site(folder: Path, **settings: Any) -> Iterator[Site]:
         headers = {"Authorization": f"Bearer {made.secret}"}
         with (
             serving(app, "127.0.0.1", 0) as server,
-            httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=20) as client,
+            httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=60) as client,
         ):
-            yield Site(lab, client, made.secret, made.key.id)
+            yield Site(lab, client, made.secret, made.key.id, server)
 
 
 FILE_TEMPLATES = {

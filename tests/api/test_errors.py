@@ -118,14 +118,14 @@ class TestBodies:
 
         try:
             response = site.client.post(SEQUENCES, content=endless())
-        except httpx.WriteError:
+        except (httpx.WriteError, httpx.ReadError):
             return  # the server had said no and closed
         check(response, 413, "body_too_large")
 
     @pytest.mark.parametrize("length", ["-1", "1e3", "99999999999999999999999", "1048577"])
     def test_a_length_that_lies(self, site: Site, length: str) -> None:
         address = urlsplit(str(site.client.base_url))
-        with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
             head = f"POST {SEQUENCES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.key}\r\n"
             connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode())
             status = connection.recv(65_536).split(b" ")[1]
