@@ -98,8 +98,8 @@ def test_a_rate_holds_over_a_real_run(tmp_path: Path) -> None:
         with lab.worker(clock=lambda: datetime.now(UTC)) as worker:
             report = worker.run_once()
         assert report.counts["sent"] == 80
-        # 40 at once, the other 40 at 40 a second
-        assert 0.9 <= report.seconds <= 3.0
+        # 40 at once, the other 40 at 40 a second; at one a second, or with a pass for each, it would be 40
+        assert 0.9 <= report.seconds < 20
 
 
 def test_one_domain_waits_while_the_others_go(tmp_path: Path) -> None:

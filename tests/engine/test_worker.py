@@ -11,7 +11,9 @@ import pytest
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.engine import worker as worker_module
 from drip.engine.ledger import Ledger
+from drip.engine.points import Point
 from drip.engine.ports import Envelope
+from drip.engine.report import Report
 from drip.engine.results import Fact
 from drip.engine.worker import Worker
 from tests.engine.crowds import crowd, owned
@@ -72,7 +74,7 @@ def test_a_stop_ends_a_rest_at_once(lab: Lab) -> None:
         started = time.monotonic()
         worker.run_loop(600.0, lambda report: threading.Timer(0.1, worker.stop).start())
         assert worker.stopped
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     assert len(lab.transport.sent) == 1
 
 
@@ -134,9 +136,7 @@ def test_connections_lost_now_and_then_are_tried_later_and_stop_nothing(lab: Lab
 def test_people_who_are_given_back_again_and_again_end_the_pass(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     crowd(lab, 3)
     monkeypatch.setattr(Ledger, "mark", lambda self, marked, now: [False] * len(marked))
-    started = time.monotonic()
     report = lab.tick()
-    assert time.monotonic() - started < 10
     assert set(report.counts) == {"released"}
     assert report.remaining_due == 3
 
@@ -215,8 +215,16 @@ def test_a_worker_shows_that_it_is_alive_while_it_waits(lab: Lab, monkeypatch: p
     crowd(lab, 1)
     with lab.worker() as worker:
         (before,) = lab.store.claims.workers()
-        worker.run_loop(0.3, lambda report: threading.Timer(0.2, worker.stop).start())
+        passes: list[Report] = []
+
+        def listen(point: Point) -> None:
+            if point is Point.LEASE_RENEWED and passes:
+                worker.stop()
+
+        monkeypatch.setattr(worker_module, "reached", listen)
+        worker.run_loop(60.0, passes.append)
         (after,) = lab.store.claims.workers()
+    assert len(passes) == 1
     assert after.lease_until > before.lease_until
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from textual.notifications import Notification
 
 from drip.tui.app import HEAVY, LATER
 from tests.tui.room import Room
@@ -36,6 +37,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "TEXTUAL_THEME", "VISUAL", "EDITOR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _lasting_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notice stands until the test is over: nobody has to look within its four seconds."""
+    monkeypatch.setattr(Notification, "time_left", property(lambda _: 3600.0))
 
 
 @pytest.fixture(scope="session")
