@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Every module is compiled once, not in each of the hundreds of processes that tests start, whatever the machine says.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A commit is right or wrong whoever asks, however slow the machine: the examples of a property follow from its source.
 settings.register_profile(
     "drip", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

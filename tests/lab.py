@@ -31,7 +31,7 @@ from drip.store.database import Database
 from drip.store.processes import LocalProcesses
 from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
-from tests.databases import database_at
+from tests.databases import database_at, put_tables
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """A Monday."""
@@ -115,6 +115,7 @@ class Lab:
             folder=folder, path=folder / "drip.yaml", sender=Address("hello@example.com", "Us"), project="lab"
         )
         self.settings = replace(self.settings, **settings)
+        put_tables(folder / "drip.db")
         self.store = Store(database_at(folder / "drip.db"), self.settings)
         self.transport = RecordingTransport()
         self.processes = FakeProcesses()

@@ -84,7 +84,7 @@ def open_site(folder: Path, **settings: Any) -> Iterator[Site]:
         headers = {"Authorization": f"Bearer {made.secret}"}
         with (
             serving(app, "127.0.0.1", 0) as server,
-            httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=60) as client,
+            httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=60, verify=False) as client,
         ):
             yield Site(lab, client, made.secret, made.key.id, server)
 

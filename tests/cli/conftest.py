@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,10 +105,23 @@ def files(empty: Cli) -> Cli:
     return empty
 
 
+@pytest.fixture(scope="session")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `drip apply` leaves in the folder of a project with one sequence; tests get copies."""
+    made = Cli(tmp_path_factory.mktemp("applied") / "project")
+    made.write("drip.yaml", CONFIG)
+    made.write("sequences/welcome.yaml", WELCOME)
+    made("apply")
+    return made.folder
+
+
 @pytest.fixture
-def cli(files: Cli) -> Cli:
+def cli(files: Cli, request: pytest.FixtureRequest) -> Cli:
     """A project with one sequence, applied."""
-    files("apply")
+    if ON_POSTGRES:
+        files("apply")
+    else:
+        shutil.copytree(request.getfixturevalue("applied"), files.folder, dirs_exist_ok=True)
     return files
 
 
