@@ -76,7 +76,7 @@ class Worker:
         self._telling = threading.Lock()
         self._room = Room(0)
         self._report = Report()
-        self._done = self._fruitless = 0
+        self._done = self._released = self._fruitless = 0
         self._handed_out = False
         self._halt = threading.Event()
         self._stop = threading.Event()
@@ -135,7 +135,7 @@ class Worker:
         """
         started = time.monotonic()
         self._begin()
-        self._done = self._fruitless = 0
+        self._done = self._released = self._fruitless = 0
         self._recover()
         if not self._stop.is_set():
             self._halt.clear()
@@ -217,10 +217,14 @@ class Worker:
             self._dispatch.unsettled = self._handed_out = False
 
     def _gets_on(self) -> bool:
-        """Whether something came of the last few batches; if all was given back again and again, the pass ends."""
-        done = self._report.counts.total() - self._report.counts["released"]
-        self._fruitless = 0 if done > self._done else self._fruitless + self._handed_out
-        self._done = done
+        """Whether something came of the last few batches; if all was given back again and again, the pass ends.
+
+        What is still in hand says nothing yet: a rate may let one go at a time, and the server take its own.
+        """
+        released = self._report.counts["released"]
+        done = self._report.counts.total() - released
+        self._fruitless = 0 if done > self._done else self._fruitless + (released > self._released)
+        self._done, self._released = done, released
         return self._fruitless <= FRUITLESS
 
     def _sweep(self) -> int:

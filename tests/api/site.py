@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 
@@ -20,6 +22,17 @@ from tests.lab import Lab
 
 SEQUENCES = "/v1/bulk/sequences"
 WORDS = {"subject": "Hi {{ name }}", "body_text": "Hello {{ name }}."}
+
+
+class _Hasty:
+    """asyncio for uvicorn's server, which looks every tenth of a second whether it shall end, and then rests again."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        """A twentieth of it."""
+        await asyncio.sleep(seconds / 20)
 
 
 class Site:
@@ -81,10 +94,13 @@ def open_site(folder: Path, **settings: Any) -> Iterator[Site]:
         made = create_key(lab.store, "tests", lab.now)
         lab.store.sequences.save_templates(FILE_TEMPLATES, lab.now)
         app = create_app(project, clock=lambda: lab.now)
-        headers = {"Authorization": f"Bearer {made.secret}"}
+        # Reading the system's authorities takes longer than most tests, which speak no TLS.
+        habits: dict[str, Any] = {"timeout": 60, "verify": False}
+        habits["headers"] = {"Authorization": f"Bearer {made.secret}"}
         with (
+            patch("uvicorn.server.asyncio", _Hasty()),
             serving(app, "127.0.0.1", 0) as server,
-            httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=60, verify=False) as client,
+            httpx.Client(base_url=f"http://127.0.0.1:{server.port}", **habits) as client,
         ):
             yield Site(lab, client, made.secret, made.key.id, server)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from random import Random
+from threading import Event
+from typing import Any
 
 import pytest
 
@@ -100,6 +103,32 @@ def test_a_rate_holds_over_a_real_run(tmp_path: Path) -> None:
         assert report.counts["sent"] == 80
         # 40 at once, the other 40 at 40 a second; at one a second, or with a pass for each, it would be 40
         assert 0.9 <= report.seconds < 20
+
+
+def test_a_slow_server_does_not_end_a_pass_whose_rate_lets_one_go_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed, everybody, real = [], Event(), Ledger.claim
+
+    def claim(self: Ledger, now: datetime, most: int) -> Any:
+        found = real(self, now, most)
+        claimed.extend(found[0])
+        if len(claimed) == 8:
+            everybody.set()
+        return found
+
+    def script(envelope: Envelope, content: bytes) -> Outcome:
+        assert everybody.wait(20), "nobody is answered before all are in hand"
+        return accept(envelope, content)
+
+    monkeypatch.setattr(Ledger, "claim", claim)
+    with open_lab(tmp_path, limits=Limits(rate=Rate(1, SECOND))) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 8)
+        lab.transport.script = script
+        seconds = count()
+        with lab.worker(clock=lambda: START + SECOND * next(seconds)) as worker:
+            assert worker.run_once().counts["sent"] == 8
 
 
 def test_one_domain_waits_while_the_others_go(tmp_path: Path) -> None:
