@@ -8,11 +8,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.settings import Settings
-from drip.store.agenda import Agenda
 from drip.store.budgets import Budgets
 from drip.store.claims import Claims
 from drip.store.contacts import Contacts, Suppressions
@@ -22,16 +23,19 @@ from drip.store.endpoints import Endpoints
 from drip.store.erasure import Erasure
 from drip.store.events import Events
 from drip.store.keys import Keys
-from drip.store.letters import Letters
 from drip.store.migrate import ensure_schema, open_patiently
 from drip.store.overview import Overview
 from drip.store.pruning import Pruning
 from drip.store.reports import Reports
 from drip.store.sequences import Sequences
-from drip.store.stats import Stats
 from drip.store.subscriptions import Subscriptions
 from drip.store.templates import Templates
 from drip.store.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from drip.store.agenda import Agenda
+    from drip.store.letters import Letters
+    from drip.store.stats import Stats
 
 
 class Store:
@@ -53,12 +57,32 @@ class Store:
         self.events = Events(database, self.webhooks)
         self.reports = Reports(database)
         self.overview = Overview(database)
-        self.agenda = Agenda(database)
-        self.letters = Letters(database)
-        self.stats = Stats(database)
         self.templates = Templates(database)
         self.erasure = Erasure(database)
         self.pruning = Pruning(database)
+
+    # One command each asks for these; all others start without them.
+
+    @cached_property
+    def agenda(self) -> Agenda:
+        """What is to come for everybody."""
+        from drip.store.agenda import Agenda
+
+        return Agenda(self.database)
+
+    @cached_property
+    def letters(self) -> Letters:
+        """What explains a message."""
+        from drip.store.letters import Letters
+
+        return Letters(self.database)
+
+    @cached_property
+    def stats(self) -> Stats:
+        """How far people got."""
+        from drip.store.stats import Stats
+
+        return Stats(self.database)
 
     @contextmanager
     def opened(self) -> Iterator[Path | None]:

@@ -40,3 +40,11 @@ def test_a_run_with_smtp_and_nothing_due_does_not_load_the_mailer(cli: Cli) -> N
     smtp = "transport: smtp\nsmtp: {host: localhost, port: 2, security: none}\n"
     cli.write("drip.yaml", (cli.folder / "drip.yaml").read_text() + smtp)
     assert _modules("-C", str(cli.folder), "run", "--once") & HEAVY == set()
+
+
+@pytest.mark.parametrize("command", ["status", "list"])
+def test_a_look_loads_nothing_that_composes_messages(cli: Cli, command: str) -> None:
+    modules = _modules("-C", str(cli.folder), command)
+    assert modules & (HEAVY - {"rich"}) == set()
+    assert {name for name in modules if name.startswith("drip.render")} == set()
+    assert modules & {"drip.engine.why", "drip.engine.compose", "drip.engine.stats", "email.utils"} == set()
