@@ -18,6 +18,10 @@ T = TypeVar("T")
 LOGIN_PAUSE = timedelta(minutes=4, seconds=50)
 """After a refused login nobody tries again for so long; a little less than the loop's own wait of five minutes."""
 
+BUSY_PAUSE = timedelta(seconds=4.5)
+"""The same where the server could not check the login; a little less than the loop's own first wait of five seconds."""
+_CANT_CHECK = 454  # temporary authentication failure (RFC 4954, 6)
+
 
 class Door:
     """Lets one session at a time in until one got in; then all. Those who waited share the failure they waited for."""
@@ -61,3 +65,5 @@ class Door:
         self._failures += 1
         if outcome.kind is OutcomeKind.MISCONFIGURED and outcome.code is not None:
             self._shut_until = self._monotonic() + self._pause
+        elif outcome.code == _CANT_CHECK:
+            self._shut_until = self._monotonic() + min(self._pause, BUSY_PAUSE.total_seconds())

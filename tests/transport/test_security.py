@@ -125,6 +125,21 @@ def test_four_sessions_with_a_wrong_password_are_one_failed_login_in_five_minute
     assert len(server.logins) == 2
 
 
+def test_sessions_that_come_right_after_a_login_that_could_not_be_checked_do_not_try_again(
+    serve: Serve, authority: Authority, certificate: Certificate
+) -> None:
+    server = serve("auth=reply 454 4.7.0 later", features=features(Security.TLS), certificate=certificate)
+    now = [0.0]
+    settings = settings_for(server.port, security=Security.TLS, user=USER, password=PASSWORD, ca_file=authority.file)
+    transport = SmtpTransport(settings, monotonic=lambda: now[0])
+    outcomes = [attempt(transport.session()) for _ in range(3)]
+    assert {(outcome.kind, outcome.code) for outcome in outcomes} == {(Kind.DOWN, 454)}
+    assert len(server.logins) == 1
+    now[0] = 5.0  # the loop's own first wait
+    assert attempt(transport.session()).kind is Kind.DOWN
+    assert len(server.logins) == 2
+
+
 class Doorstep:
     """A lock that knows who has come to it."""
 
