@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -25,6 +26,7 @@ from drip.engine.records import Marked
 from drip.engine.results import Result
 from drip.engine.sender import judge
 from drip.store.invariants import violations
+from drip.store.migrate import ensure_schema
 from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
 from tests.lab import DAY, Lab, a_sequence, a_step
@@ -67,12 +69,33 @@ def some_sequences(draw: st.DrawFn) -> EmailSequence:
     )
 
 
+class InMemory(SqliteDatabase):
+    """A database in memory that is born with the schema: making it takes as long as what is tried in it."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def connect(self) -> None:
+        if not self.is_connected:
+            super().connect()
+            self.peewee.connection().deserialize(_schema())
+
+
+@cache
+def _schema() -> bytes:
+    database = SqliteDatabase(None)
+    with database.connected():
+        ensure_schema(database)
+        image: bytes = database.peewee.connection().serialize()
+        return image
+
+
 class OneThread(Lab):
     """A lab without threads: the ledger is driven by hand, on a database in memory."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(Path("."))
-        self.store = Store(SqliteDatabase(None))
+        self.store = Store(InMemory())
         self.random = Random(seed)
 
     def start(self) -> None:

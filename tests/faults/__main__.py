@@ -8,10 +8,10 @@ import time
 from random import SystemRandom
 
 import drip
-from tests.faults.campaign import Outcome, Plan, run
+from tests.faults.campaign import PROCESSORS, Outcome, Plan, a_pool, run
 from tests.faults.rows import ROWS
 
-COLUMNS = ("row", "promise", "trials", "kills", "faults", "twice", "unknown", "had", "lost", "seconds", "control", "")
+COLUMNS = ("row", "promise", "trials", "kills", "faults", "twice", "unknown", "had", "lost", "cpu s", "control", "")
 NOT_TRIED = "not tried"
 """How counts begin that a reader must know of."""
 WIDTHS = (3, 58, 7, 6, 8, 6, 8, 6, 5, 8, 9, 6)
@@ -30,7 +30,8 @@ def main() -> int:
         *(rows, arguments.trials, seeds, arguments.jobs, databases, arguments.only),
         controls=not arguments.no_controls,
     )
-    outcomes = run(plan, show)
+    with a_pool(plan.jobs) as pool:
+        outcomes = run(plan, pool, show)
     failed = [outcome for outcome in outcomes if not outcome.passed]
     print(f"{len(outcomes)} rows in {time.monotonic() - begun:.0f} s, {len(failed)} failed")
     return 1 if failed else 0
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=_trials, default="ci", help="ci, release, or a number for each row")
     parser.add_argument("--seed", help="one seed for all trials; else a fixed and a random one, in turn")
     parser.add_argument("--database", action="append", choices=["sqlite", "postgresql"], help="sqlite by default")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=2 * PROCESSORS, help="processes at work; %(default)s")
     parser.add_argument("--only", type=int, metavar="N", help="only the trial of that number")
     parser.add_argument("--no-controls", action="store_true", help="faster; the rows prove less")
     return parser

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import multiprocessing
+import os
+import resource
 import shutil
 import tempfile
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -19,11 +21,12 @@ from typing import ParamSpec, TypeVar
 
 from tests.faults.registry import Case, Control, Figures, Row, Trial
 from tests.faults.rows import ROWS
-from tests.faults.trial import forget
+from tests.faults.trial import forget, share
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+PROCESSORS = os.cpu_count() or 1
 MOST_BREACHES = 20
 """Told per row; more say nothing new."""
 
@@ -37,7 +40,8 @@ class Plan:
     """`ci`, `release` or a number for each row."""
     seeds: tuple[str, ...]
     """Trials take them in turn."""
-    jobs: int = 2
+    jobs: int = 2 * PROCESSORS
+    """Processes that run trials: more than there are processors, as trials wait for servers half of the time."""
     databases: tuple[str, ...] = ("sqlite",)
     only: int | None = None
     """The number of the one trial to run; None runs them all."""
@@ -62,14 +66,24 @@ class Outcome:
         return not self.figures.breaches and not self.missed
 
 
-def run(plan: Plan, told: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
-    """Run a plan; `told` is called for each row when it is done."""
-    with ProcessPoolExecutor(plan.jobs, multiprocessing.get_context("spawn"), initializer=_warm_up) as pool:
-        return [_gather(*submitted, told) for submitted in _submitted(pool, plan)]
+def run(plan: Plan, pool: Executor, told: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
+    """Run a plan in a pool of so many jobs; `told` is called for each row when it is done."""
+    return [_gather(*submitted, told) for submitted in _submitted(pool, plan)]
+
+
+@contextlib.contextmanager
+def a_pool(jobs: int) -> Iterator[Executor]:
+    """Processes that have no threads and may fork."""
+    context = multiprocessing.get_context("spawn")
+    with (
+        tempfile.TemporaryDirectory(prefix="drip-campaign-") as shared,
+        ProcessPoolExecutor(jobs, context, initializer=_warm_up, initargs=(Path(shared),)) as pool,
+    ):
+        yield pool
 
 
 def _submitted(
-    pool: ProcessPoolExecutor, plan: Plan
+    pool: Executor, plan: Plan
 ) -> Sequence[tuple[Outcome, Sequence[Future[Figures]], Sequence[Future[int | None]]]]:
     submitted = []
     done: dict[tuple[Trial, str], Sequence[Future[Figures]]] = {}
@@ -113,7 +127,7 @@ def _gather(
 
 def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What `work` returns, in a process of its own that has no threads and may fork."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_warm_up) as pool:
+    with a_pool(1) as pool:
         return pool.submit(work, *args, **kwargs).result()
 
 
@@ -144,15 +158,20 @@ def run_control(number: int, place: int, seed: str, database: str) -> int | None
 
 def run_trial(trial: Trial, row: int, number: int, seed: str, database: str) -> Figures:
     """One trial; what it raises is a breach."""
-    begun = time.monotonic()
+    before = _processor_seconds()
     with _folder() as folder, contextlib.redirect_stderr(io.StringIO()) as said:
         try:
             figures = trial(Case(folder, number, Random(f"{seed}/{row}/{number}"), database))
         except Exception:
             text = traceback.format_exc()
             figures = Figures(trials=1, breaches=[f"raised: {text.strip().splitlines()[-1]}\n{text}{said.getvalue()}"])
-    figures.seconds = time.monotonic() - begun
+    figures.seconds = _processor_seconds() - before
     return figures
+
+
+def _processor_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 @contextlib.contextmanager
@@ -167,10 +186,14 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _warm_up() -> None:
+def _warm_up(shared: Path) -> None:
     """Import what the forked processes need, once."""
+    share(shared)
     warnings.simplefilter("error")
     import drip.cli.main
+    import drip.cli.sending.running
+    import drip.cli.sending.telling
+    import drip.engine.compose
     import drip.engine.worker
     import drip.transport.smtp
     import drip.transport.wire  # noqa: F401

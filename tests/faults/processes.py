@@ -32,6 +32,7 @@ class Child:
         self.pid = pid
         self._errors = errors
         self._code: int | None = None
+        self._starved = 0.0
 
     def poll(self) -> int | None:
         """Its exit code, negative for a signal; None while it runs."""
@@ -47,14 +48,29 @@ class Child:
         Raises:
             TimeoutError: it did not end in time, and was killed.
         """
-        deadline = time.monotonic() + seconds
+        looked = time.monotonic()
+        deadline = looked + seconds
         while (code := self.poll()) is None:
             if time.monotonic() > deadline:
                 self.signal(signal.SIGKILL)
                 os.waitpid(self.pid, 0)
                 raise TimeoutError(f"a process did not end within {seconds} seconds")
             time.sleep(0.001)
+            if time.monotonic() > looked + 0.05:
+                looked = time.monotonic()
+                self.starved  # noqa: B018
         return code
+
+    @property
+    def starved(self) -> float:
+        """Seconds for which its threads were ready and had no processor, until it was last waited for or asked.
+
+        Of all threads together (the second field of schedstat, in nanoseconds); 0 where the system does not count.
+        """
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            threads = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+            self._starved = max(self._starved, sum(int(path.read_text().split()[1]) for path in threads) / 1e9)
+        return self._starved
 
     def signal(self, number: int) -> None:
         """Send it a signal, if it is still there."""

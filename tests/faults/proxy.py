@@ -28,14 +28,8 @@ def a_proxy(port: int, cuts: Collection[int], log: Path, *, arrives: bool, told:
         told: the server learns that the connection has ended. False: it waits in the transaction, as with a cut cable.
     """
     listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        proxy = _Proxy(port, frozenset(cuts), log, arrives=arrives, told=told)
-        while True:
-            client, _ = listener.accept()
-            threading.Thread(target=proxy.carry, args=(client,), daemon=True).start()
-
-    child = fork(serve, log.with_suffix(".errors"))
+    proxy = Proxy(port, cuts, log, arrives=arrives, told=told)
+    child = fork(lambda: proxy.serve(listener), log.with_suffix(".errors"))
     try:
         with listener:
             yield listener.getsockname()[1]
@@ -44,16 +38,32 @@ def a_proxy(port: int, cuts: Collection[int], log: Path, *, arrives: bool, told:
         child.wait()
 
 
-class _Proxy:
-    def __init__(self, port: int, cuts: frozenset[int], log: Path, *, arrives: bool, told: bool) -> None:
+class Proxy:
+    """Carries connections to the server at `port`; see `a_proxy` for what it is told."""
+
+    def __init__(
+        self, port: int, cuts: Collection[int], log: Path | None = None, *, arrives: bool, told: bool = True
+    ) -> None:
         self._port = port
-        self._cuts = cuts
+        self._cuts = set(cuts)
         self._log = log
         self._arrives = arrives
         self._told = told
         self._kept: list[socket.socket] = []
         self._commits = 0
         self._lock = threading.Lock()
+
+    def cut_the_next(self) -> None:
+        """Cut at the COMMIT that comes next."""
+        with self._lock:
+            self._cuts.add(self._commits + 1)
+
+    def serve(self, listener: socket.socket) -> None:
+        """Take connections, each in a thread of its own, until the listener is closed."""
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=self.carry, args=(client,), daemon=True).start()
 
     def carry(self, client: socket.socket) -> None:
         """One connection, until either side closes it or it is cut."""
@@ -98,6 +108,8 @@ class _Proxy:
                     return
 
     def _note(self) -> None:
+        if self._log is None:
+            return
         handle = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.write(handle, b"cut\n")
         os.close(handle)

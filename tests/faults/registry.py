@@ -42,7 +42,7 @@ class Figures:
     lost: int = 0
     """Due, and neither accepted nor unknown nor failed with a reason."""
     seconds: float = 0.0
-    """Of processor or waiting, over all processes."""
+    """Of processors, over all processes that have ended; waiting costs nothing."""
     breaches: list[str] = field(default_factory=list)
     """Promises that were not kept, in words."""
     checked: int = 0

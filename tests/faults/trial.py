@@ -5,6 +5,7 @@ The oracle is the server's log, written and synced before it answers 250; never 
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import tempfile
 import time
@@ -152,11 +153,21 @@ class Trial:
 
     def settle(self, books: Books) -> None:
         """Settle what is unknown as the server's log has it, and send the rest."""
+        if not books.unknown:
+            return
         with self.project().opened() as store:
             for delivery in store.deliveries.unknown():
                 sent = delivery.email in books.accepted
                 people.resolve(store, self.project().settings, delivery.id, sent=sent, now=datetime.now(UTC))
         self.finish()
+
+    def all_had_one(self, books: Books, figures: Figures, kind: str = "") -> None:
+        """Settle what is unknown; then everybody has had their message, and had it once."""
+        self.settle(books)
+        after = self.books()
+        missing = self.due - len(after.accepted)
+        figures.breach(bool(after.twice), f"{kind}mailed twice after resolve: {after.twice[:3]}")
+        figures.breach(missing > 0, f"{kind}{missing} were never mailed, also after resolve")
 
     def accepted(self) -> int:
         """How many messages the server has taken so far."""
@@ -236,6 +247,27 @@ def scratch() -> Path:
     """A folder of this process for what its trials share; it goes with the process."""
     folder = Path(tempfile.mkdtemp(prefix="drip-faults-"))
     Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)
+    return folder
+
+
+_shared: list[Path] = []
+
+
+def share(folder: Path) -> None:
+    """Where this process finds what the others of its pool have made, and they what it makes."""
+    _shared[:] = [folder]
+
+
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that is filled by one process for all of its pool."""
+    folder = (_shared[0] if _shared else scratch()) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            part = folder.with_suffix(".part")
+            part.mkdir()
+            make(part)
+            part.rename(folder)
     return folder
 
 

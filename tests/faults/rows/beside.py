@@ -17,14 +17,14 @@ from unittest.mock import patch
 
 from drip.engine.results import Fact
 from drip.engine.worker import Worker
-from tests.faults.processes import fork
+from tests.faults.processes import Child, fork
 from tests.faults.registry import Case, Figures
 from tests.faults.trial import Trial, a_trial, run_drip
 from tests.notify.receiver import SECRET, Received, Reply, receiving
 
 DUE = 20
 SECONDS = 10.0
-"""In which all mail must be out; it takes a tenth of that."""
+"""In which at least one message more must go out; it takes a hundredth of that."""
 
 
 def mail_trial(case: Case) -> Figures:
@@ -37,19 +37,26 @@ def mail_trial(case: Case) -> Figures:
             with (one.folder / "drip.yaml").open("a") as config:
                 config.write(f"webhooks:\n  - {{url: '{url}', secret: {SECRET}}}\n")
             child = run_drip(one, "run", "--once")
-            deadline = time.monotonic() + SECONDS
-            while one.accepted() < DUE and time.monotonic() < deadline and child.poll() is None:
-                time.sleep(0.005)
-            sent = one.accepted()
-            _one_post_has_come(posts, deadline)
+            sent = _sent_without_a_pause(one, child)
+            _one_post_has_come(posts, time.monotonic() + SECONDS)
             figures.breach(not posts.exists(), "no webhook was posted beside the mail")
-            figures.breach(sent < DUE, f"mail waited for webhooks: {sent} of {DUE} were sent in {SECONDS:g} s")
+            figures.breach(sent < DUE, f"mail waited for webhooks: {sent} of {DUE} were sent, then none")
             free.touch()
             code = child.wait()
             figures.breach(code != 0, f"exit code {code}: {one.errors.read_text()[-300:]}")
         figures.breach(_untold(one) > 0 and sent == DUE, f"{_untold(one)} events were not told")
         one.look_over(figures)
     return figures
+
+
+def _sent_without_a_pause(one: Trial, child: Child) -> int:
+    """How many messages the server has when all are sent, the process has ended, or nothing went on."""
+    sent, deadline = 0, time.monotonic() + SECONDS
+    while sent < DUE and time.monotonic() < deadline and child.poll() is None:
+        time.sleep(0.005)
+        if (now := one.accepted()) > sent:
+            sent, deadline = now, time.monotonic() + SECONDS
+    return one.accepted()
 
 
 def _one_post_has_come(posts: Path, deadline: float) -> None:

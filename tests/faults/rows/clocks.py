@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
@@ -25,7 +24,7 @@ from drip.engine.subscribe import Request, subscribe_many
 from drip.store.sqlite import SqliteDatabase
 from tests.core import test_schedule, walls
 from tests.faults.registry import Case, Control, Figures, Row
-from tests.faults.trial import look_over, scratch
+from tests.faults.trial import look_over, made_once
 from tests.lab import DAY, HOUR, Lab, a_sequence, a_step, open_lab
 
 KEYS = ("one", "two", "three")
@@ -184,14 +183,14 @@ def _gather(lab: Lab, count: int, random: Random, delay_from: DelayFrom, stale: 
     _subscribe(lab, [Request(f"p{number}@example.com", started_at=start) for number, start in enumerate(starts)])
 
 
-@cache
 def _waiting(count: int) -> Path:
     """A database in which so many people wait, for trials to copy."""
-    folder = scratch() / f"waiting-{count}"
-    folder.mkdir()
-    with open_lab(folder) as lab:
-        _gather(lab, count, Random(count), DelayFrom.PREVIOUS, None)
-    return folder / "drip.db"
+
+    def make(folder: Path) -> None:
+        with open_lab(folder) as lab:
+            _gather(lab, count, Random(count), DelayFrom.PREVIOUS, None)
+
+    return made_once(f"waiting-{count}", make) / "drip.db"
 
 
 def _one_day(lab: Lab, stale: timedelta | None, figures: Figures) -> None:

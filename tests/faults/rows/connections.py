@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,8 +28,10 @@ from tests.transport.test_faults import OPENING, PAIRS
 
 T = TypeVar("T")
 
-SECONDS = 0.4
-"""How long an answer is waited for."""
+SECONDS = 1.5
+"""How long an answer is waited for: longer than a busy machine takes for one."""
+LONGEST = 30.0
+"""Seconds for three passes, but for those without a processor."""
 VICTIM = "p2@example.com"
 
 BETWEEN = [
@@ -56,9 +59,13 @@ def connection_trial(case: Case) -> Figures:
         login: dict[str, Any] = {"user": "us", "password": "secret", "security": "starttls", "ca_file": authority.file}
         one = Trial(case, 5, port=port, connections=2, **login)
         begun = time.monotonic()
-        codes = [fork(lambda: _quick_pass(one.folder), one.errors).wait(30) for _ in range(3)]
-        took = time.monotonic() - begun
-        figures.breach(took > 30, f"three passes took {took:.0f} s")
+        children = []
+        for _ in range(3):
+            children.append(fork(lambda: _quick_pass(one.folder), one.errors))
+            children[-1].wait()
+        took = time.monotonic() - begun - sum(child.starved for child in children)
+        codes = [child.wait() for child in children]
+        figures.breach(took > LONGEST, f"three passes took {took:.0f} s")
         figures.breach(not set(codes) <= {0, 3}, f"exit codes {codes}: {one.errors.read_text()[-500:]}")
         figures += _as_the_table_says(one, phase, fault, kind)
         figures.breach(read_log(one.log).plain_password, "a password went over a plain socket")
@@ -67,12 +74,16 @@ def connection_trial(case: Case) -> Figures:
     return figures
 
 
+def closing_at_rcpt(case: Case) -> Figures:
+    """Of the table, the pair whose code and class disagree."""
+    place = next(n for n, (phase, fault, _) in enumerate(TABLE) if phase == "rcpt" and fault.startswith("reply 421"))
+    return connection_trial(replace(case, number=place))
+
+
 def _quick_pass(folder: Path) -> int:
     """A pass that is patient for a moment only."""
     project = open_project(folder)
     assert project.settings.smtp is not None
-    from dataclasses import replace
-
     smtp = replace(project.settings.smtp, timeout=timedelta(seconds=SECONDS))
     habits = Habits(dot_timeout=timedelta(seconds=SECONDS), login_pause=timedelta(0))
     project.__dict__["transport"] = SmtpTransport(smtp, habits=habits)
@@ -131,6 +142,8 @@ def by_class_only() -> Iterator[None]:
 
 LOGINS = ("535", "534", "454", "expired", "wrong name", "stripped", "oauth2")
 RIGHT = {"user": "us", "password": "secret"}
+SHUT_OUT = 8
+"""People who are due: more than connections that could log in."""
 
 
 def login_trial(case: Case) -> Figures:
@@ -159,7 +172,7 @@ def login_trial(case: Case) -> Figures:
         login, before = {"user": "us", "oauth2_file": str(token)}, _with_a_stale_token
     log = case.folder / "server.jsonl"
     with a_server(log, features=features, certificate=bad, faults=faults) as port:
-        one = Trial(case, 20, port=port, **login, **smtp)
+        one = Trial(case, SHUT_OUT, port=port, **login, **smtp)
         child = run_drip(one, "run", "--once", before=before)
         code = child.wait()
         said = one.errors.read_text()
@@ -207,7 +220,8 @@ def every_connection_tries() -> Iterator[None]:
 
 
 REFUSALS = ("550 5.7.1 access denied", "554 transaction failed", "550 5.1.1 user unknown", "550 5.7.26 unauthenticated")
-MANY = 60
+MANY = 40
+"""People who are due: more than the good ones, and those that may be refused before it is noticed."""
 
 
 def relay_trial(case: Case) -> Figures:
@@ -267,15 +281,18 @@ ROWS = [
         table=len(TABLE),
         trial=connection_trial,
         control=Control(
-            "classifies by the exception's class", by_class_only, within=len(TABLE), shows="failed refused, not"
+            *("classifies by the exception's class", by_class_only),
+            within=1,
+            shows="failed refused, not",
+            trial=closing_at_rcpt,
         ),
     ),
     Row(
         number=7,
         promise="A bad login fails nobody",
         fault="535, 534, 454, expired certificate, wrong name, STARTTLS stripped, OAuth2 refused",
-        ci=len(LOGINS) * 2,
-        release=len(LOGINS) * 20,
+        ci=len(LOGINS) * 20,
+        release=len(LOGINS) * 100,
         table=len(LOGINS),
         trial=login_trial,
         control=Control("every connection tries the login", every_connection_tries, within=7, shows="logins"),
@@ -284,8 +301,8 @@ ROWS = [
         number=8,
         promise="A misconfigured relay suppresses nobody",
         fault="550 5.7.1, 554, 550 5.1.1, 5.7.26 for everybody after some good ones",
-        ci=16,
-        release=50,
+        ci=50,
+        release=500,
         trial=relay_trial,
         control=Control("no breaker", no_breaker, within=8, shows="stay suppressed"),
     ),

@@ -23,7 +23,7 @@ from drip.engine.records import Claim
 from drip.engine.suppress import suppress
 from drip.store.claims import Claims
 from tests.engine.test_opt_out_properties import OptOuts
-from tests.faults.processes import Child
+from tests.faults.processes import PATIENCE, Child
 from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.rows.overlap import no_fence
 from tests.faults.trial import SEQUENCE, Trial, a_trial, run_drip
@@ -134,7 +134,7 @@ class Leaving:
 
 
 def _port(one: Trial, server: Child) -> int:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and server.poll() is None:
         found = re.search(
             r"listening on http://127\.0\.0\.1:(\d+)", one.errors.read_text() if one.errors.exists() else ""

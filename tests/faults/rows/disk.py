@@ -21,7 +21,7 @@ from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.rows.durability import mark_anyway, whole_again
 from tests.faults.trial import SEQUENCE, Trial, a_trial, prepared, run_drip
 
-DUE = 24
+DUE = 16
 MEDIA = ("RLIMIT_FSIZE", "max_page_count", "tmpfs")
 PLACES = {
     "claim": Point.CLAIM,
@@ -227,7 +227,7 @@ ROWS = [
         number=12,
         promise="Disk full is clean",
         fault="RLIMIT_FSIZE, max_page_count, full tmpfs x claim, mark, record, event; no room for a backup, a log",
-        ci=20,
+        ci=10 * len(KINDS),  # each place and each medium 20 times, at least
         release=20 * len(KINDS),
         table=len(KINDS),
         trial=trial,

@@ -140,10 +140,7 @@ def _power_trial(case: Case) -> Figures:
         figures.kills = kills
         figures.breach(figures.unknown > kills * connections, f"{figures.unknown} unknown of {kills} power failures")
         one.look_over(figures)
-        one.settle(books)
-        after = one.books()
-        figures.breach(bool(after.twice), f"mailed twice after resolve: {after.twice[:3]}")
-        figures.breach(len(after.accepted) != DUE, f"{DUE - len(after.accepted)} were never mailed, also after resolve")
+        one.all_had_one(books, figures)
     return figures
 
 
@@ -214,10 +211,7 @@ def whole_again(one: Trial, connections: int, kind: str) -> Figures:
     figures = books.figures()
     figures.breach(figures.unknown > connections, f"{kind}: {figures.unknown} unknown of {connections} connections")
     one.look_over(figures)
-    one.settle(books)
-    after = one.books()
-    figures.breach(bool(after.twice), f"{kind}: mailed twice after resolve: {after.twice[:3]}")
-    figures.breach(len(after.accepted) != one.due, f"{kind}: {one.due - len(after.accepted)} were never mailed")
+    one.all_had_one(books, figures, f"{kind}: ")
     return figures
 
 

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.utils import parseaddr
 from functools import cache, partial
@@ -55,6 +56,11 @@ def trial(case: Case) -> Figures:
         figures += _judged(one, case, point)
     figures.trials = 1
     return figures
+
+
+def at_the_answer(case: Case) -> Figures:
+    """Of the table, the place where the server has a message and nothing is recorded yet."""
+    return trial(replace(case, number=PLACES.index((Point.DOT_ANSWERED, "first"))))
 
 
 def _judged(one: Trial, case: Case, point: Point) -> Figures:
@@ -166,6 +172,6 @@ ROWS = [
         trial=trial,
         databases=("sqlite", "postgresql"),
         judged=every_point_was_killed_at,
-        control=Control("sends, then records", send_then_record, within=len(PLACES), shows="mailed twice"),
+        control=Control("sends, then records", send_then_record, within=1, shows="mailed twice", trial=at_the_answer),
     )
 ]

@@ -21,7 +21,7 @@ from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.rows.consent import TWO_STEPS
 from tests.faults.trial import Trial, a_trial, run_drip
 
-DUE = 16
+DUE = 8
 MESSAGES = 2
 """For each person."""
 
@@ -202,8 +202,8 @@ ROWS = [
         promise="A database that went back in time is noticed",
         fault="a backup of before or from the middle of a run takes its place, once or twice, also after kill -9;"
         " a copy that another host worked on comes back. Not with its mark: such a clone can't be seen from inside",
-        ci=20,
-        release=60,
+        ci=20 * len(KINDS),
+        release=100 * len(KINDS),
         trial=trial,
         databases=("sqlite", "postgresql"),
         control=Control("no mark beside the database", no_mark, within=6, shows="twice by Message-ID"),

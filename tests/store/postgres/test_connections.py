@@ -14,6 +14,7 @@ from drip.errors import DatabaseUnavailable
 from drip.store.invariants import violations
 from drip.store.opening import open_url
 from tests.databases import name_of, server
+from tests.faults.proxy import Proxy
 from tests.lab import Lab, a_sequence, a_step
 from tests.postgres_server import PostgresServer
 from tests.store.postgres.conftest import lab_on, until
@@ -40,74 +41,24 @@ def test_a_connection_that_is_cut_off_in_a_transaction_undoes_it_and_the_next_go
     assert lab.store.database.value("SELECT COUNT(*) FROM meta WHERE name = 'whole'") == 1
 
 
-class Cutter:
-    """Between client and server; cuts the line at the word COMMIT, before the server hears it or before its answer."""
-
-    def __init__(self, port: int, *, heard: bool) -> None:
-        self._port, self._heard = port, heard
-        self.armed = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            upstream = socket.create_connection(("127.0.0.1", self._port))
-            threading.Thread(target=self._up, args=(client, upstream), daemon=True).start()
-            threading.Thread(target=self._down, args=(upstream, client), daemon=True).start()
-
-    def _up(self, client: socket.socket, upstream: socket.socket) -> None:
-        while octets := _receive(client):
-            if self.armed and b"COMMIT" in octets:
-                self.armed = False
-                if self._heard:
-                    client.shutdown(socket.SHUT_RDWR)
-                    upstream.sendall(octets)
-                    _receive(upstream)
-                break
-            upstream.sendall(octets)
-        for end in (client, upstream):
-            end.close()
-
-    def _down(self, upstream: socket.socket, client: socket.socket) -> None:
-        while octets := _receive(upstream):
-            try:
-                client.sendall(octets)
-            except OSError:
-                return
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-def _receive(end: socket.socket) -> bytes:
-    try:
-        return end.recv(65536)
-    except OSError:
-        return b""
-
-
 @pytest.mark.parametrize("heard", [True, False])
 def test_a_commit_whose_answer_was_lost_is_found_out_about(
     url: str, heard: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("drip.store.postgres.link.IN_DOUBT", 1.0)
-    cutter = Cutter(server().port, heard=heard)
-    database = open_url(url.replace(f":{server().port}/", f":{cutter.port}/"))
+    proxy = Proxy(server().port, (), arrives=heard)
     raised = None
-    with database.connected():
-        try:
-            with database.transaction():
-                database.run("INSERT INTO meta (name, value) VALUES ('kept', '1')")
-                cutter.armed = True
-        except DatabaseUnavailable as error:
-            raised = error
-        kept = database.value("SELECT COUNT(*) FROM meta WHERE name = 'kept'")
-    cutter.close()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=proxy.serve, args=(listener,), daemon=True).start()
+        database = open_url(url.replace(f":{server().port}/", f":{listener.getsockname()[1]}/"))
+        with database.connected():
+            try:
+                with database.transaction():
+                    database.run("INSERT INTO meta (name, value) VALUES ('kept', '1')")
+                    proxy.cut_the_next()
+            except DatabaseUnavailable as error:
+                raised = error
+            kept = database.value("SELECT COUNT(*) FROM meta WHERE name = 'kept'")
     assert (kept, raised is None) == ((1, True) if heard else (0, False))
 
 
