@@ -191,6 +191,13 @@ class Dashboard(Host):
                 await self.pop_screen()
             await self.switch_mode(place)
 
+    def action_command_palette(self) -> None:
+        """Every action by its name."""
+        from drip.tui.commands import Palette
+
+        if isinstance(self.screen, Place):
+            self.push_screen(Palette())
+
     def action_light_or_dark(self) -> None:
         """The other theme."""
         self.theme = LIGHT.name if self.current_theme.dark else DARK.name

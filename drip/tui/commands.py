@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from textual.app import SystemCommand
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.await_complete import AwaitComplete
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 
 from drip.errors import DripError
@@ -30,6 +31,22 @@ def commands_of(screen: Screen[Any]) -> Iterator[SystemCommand]:
         run = partial(screen.app.run_action, binding.action, active.node)
         shown = binding.key_display or screen.app.get_key_display(binding)
         yield SystemCommand(binding.description, f"{binding.tooltip}  [{shown}]".replace("[", r"\["), run)
+
+
+class Palette(CommandPalette):
+    """Textual's, which a page down before there is anything to see would end, and all with it."""
+
+    def __init__(self) -> None:
+        # It is known to be open by this id.
+        super().__init__(placeholder="a command, a sequence, or the beginning of an address", id="--command-palette")
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """As `LeftOnce`, whose styles are others."""
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region:
+            super()._action_command_list(action)
 
 
 class FindPerson(Provider):

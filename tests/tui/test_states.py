@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from textual.command import CommandList
+from textual.widgets import OptionList
 
 from drip.store.database import GivenUp
 from drip.tui.bindings import keys_of
@@ -181,6 +183,44 @@ async def test_a_click_beside_a_dialog_that_only_shows_closes_it(lively: Room, k
         await driver.pilot.click(offset=(2, 1))
         await driver.settle()
         assert driver.place == place
+
+
+@pytest.mark.parametrize(
+    ("opening", "leaving"),
+    [("s", "enter"), ("u", "escape"), ("question_mark", "escape"), ("colon", "escape")],
+)
+async def test_what_is_left_twice_is_left_once(lively: Room, opening: str, leaving: str) -> None:
+    async with lively.dashboard() as driver:
+        await driver.press(opening)
+        dialog = driver.app.screen
+        for _ in range(3):  # as of a double click, or a key held down: all are on their way before the first is done
+            dialog.dismiss(None)
+        await driver.press(leaving)
+        assert isinstance(driver.app.screen, Place)
+
+
+async def test_a_double_click_on_a_choice_is_one(lively: Room) -> None:
+    async with lively.dashboard() as driver:
+        await driver.press("s")
+        options = driver.app.screen.query_one(OptionList)
+        for _ in range(3):
+            options.post_message(OptionList.OptionSelected(options, options.options[1], 1))
+        await driver.settle()
+        assert driver.place == "HomeScreen"
+    assert lively.sql("SELECT COUNT(*) FROM event WHERE type = 'sequence.status'") == [(1,)]
+
+
+async def test_the_palette_is_paged_also_before_there_is_anything_in_it(lively: Room) -> None:
+    async with lively.dashboard() as driver:
+        driver.app.action_command_palette()
+        await driver.pilot._wait_for_screen()
+        found = driver.app.screen.query_one(CommandList)
+        found.display = False
+        found.add_option("one").highlighted = 0
+        await driver.pilot._wait_for_screen()
+        await driver.app.screen.run_action("command_list('page_down')")
+        await driver.press("escape")
+        assert driver.place == "HomeScreen"
 
 
 async def test_q_quits(room: Room) -> None:

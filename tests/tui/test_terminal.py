@@ -142,3 +142,10 @@ def test_the_worker_inside_sends_and_is_asked_about_at_the_end(room: Room, termi
     terminal.press("y")
     terminal.shows("left with 0")
     assert room.sql("SELECT COUNT(*) FROM worker WHERE ended_at IS NULL") == [(0,)]
+
+
+def test_a_bug_is_shown_and_is_no_success(room: Room, terminal: Terminal) -> None:
+    broken = "from drip.tui.screens.home import HomeScreen; HomeScreen.load = lambda self: self.broken"
+    program = f"{broken}; from drip.cli.main import main; main()"
+    terminal.type(f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} dashboard; echo left with $?")
+    assert "has no attribute 'broken'" in terminal.shows("left with 1")

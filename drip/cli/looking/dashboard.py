@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 @click.command("dashboard")
 @click.option("--run", "run", is_flag=True, help="Send what is due from inside it, as `drip run` would.")
+@click.pass_context
 @pass_invocation
-def dashboard_command(invocation: Invocation, run: bool) -> None:
+def dashboard_command(invocation: Invocation, context: click.Context, run: bool) -> None:
     """Watch and steer everything in the terminal.
 
     Sequences, people, what needs a person, and what the files would change. It asks before anything is sent or ended.
@@ -60,3 +61,5 @@ def dashboard_command(invocation: Invocation, run: bool) -> None:
         app.engine_room.stop()
         if app.engine_room.last_words:
             note(app.engine_room.last_words)
+    if app.return_code:
+        context.exit(app.return_code)  # a bug, whose traceback is on the screen

@@ -13,7 +13,7 @@ from textual.containers import Vertical
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from drip.tui.dialogs.closable import Closable
+from drip.tui.dialogs.leaving import Closable
 
 
 class Choice(Closable[str]):

@@ -10,11 +10,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from drip.tui.dialogs.leaving import LeftOnce
 
-class Confirm(ModalScreen[bool]):
+
+class Confirm(LeftOnce[bool]):
     """The focus is on no; y says yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,9 +11,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
+from drip.tui.dialogs.leaving import LeftOnce
 from drip.tui.marks import safe
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class Field:
     value: str = ""
 
 
-class Form(ModalScreen[T | None], Generic[T]):
+class Form(LeftOnce[T | None], Generic[T]):
     """Gives what `read` makes of the fields; what it refuses is said in the dialog."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave it"), Binding("ctrl+s", "take", "Done")]

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from drip.tui.dialogs.closable import Closable
+from drip.tui.dialogs.leaving import Closable
 from drip.tui.previewing import Views
 from drip.tui.widgets.preview import Preview
 

@@ -12,7 +12,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from drip.tui.bindings import keys_of
-from drip.tui.dialogs.closable import Closable
+from drip.tui.dialogs.leaving import Closable
 from drip.tui.marks import mark
 from drip.tui.screens.place import Place
 
