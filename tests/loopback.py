@@ -14,7 +14,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
     """Until somebody listens there."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

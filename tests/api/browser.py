@@ -124,7 +124,7 @@ class Page:
             pass
 
     def _next(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self._socket.recv(timeout=20))
+        message: dict[str, Any] = json.loads(self._socket.recv(timeout=120))
         if message.get("method") == "Log.entryAdded":
             self.problems.append(message["params"]["entry"]["text"])
         return message
@@ -150,7 +150,7 @@ def browsing(folder: Path) -> Iterator[Page]:
 
 def _address(folder: Path) -> str:
     file = folder / "DevToolsActivePort"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         lines = file.read_text().splitlines() if file.exists() else []
         if len(lines) == 2:

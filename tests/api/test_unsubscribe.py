@@ -89,7 +89,7 @@ def test_one_click_as_gmail_sends_it(site: Site) -> None:
     url = f"{site.client.base_url}{link}".replace("//u", "/u")
     for form in (["-d", "List-Unsubscribe=One-Click"], ["-F", "List-Unsubscribe=One-Click"]):
         answer = subprocess.run(
-            ["curl", "-si", *form, url], capture_output=True, text=True, check=True, timeout=20
+            ["curl", "-si", *form, url], capture_output=True, text=True, check=True, timeout=120
         ).stdout
         head, _, body = answer.partition("\n\n" if "\r" not in answer else "\r\n\r\n")
         assert head.startswith("HTTP/1.1 200 OK")

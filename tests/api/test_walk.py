@@ -50,7 +50,7 @@ class Receiver(http.server.ThreadingHTTPServer):
 
     def next(self, secret: str) -> dict[str, Any]:
         """The next event, when the published verifier takes its signature."""
-        headers, body = self.posts.get(timeout=20)
+        headers, body = self.posts.get(timeout=120)
         event: dict[str, Any] = Webhook(secret).verify(body, headers)
         return event
 
@@ -110,7 +110,7 @@ def served(folder: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[st
         try:
             yield found[1], process
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0, process.stderr.read()
+            assert process.wait(120) == 0, process.stderr.read()
         finally:
             process.kill()
 
@@ -132,7 +132,7 @@ def curling(address: str, key: str) -> Curl:
         ]
         if body is not None:
             command += ["-d", json.dumps(body, ensure_ascii=False)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
         content, _, status = answer.rpartition("\n")
         return int(status), json.loads(content) if content else None
 
@@ -141,7 +141,7 @@ def curling(address: str, key: str) -> Curl:
 
 def wait_for(look: Callable[[], Any]) -> Any:
     """What `look` gives, as soon as it gives something."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if found := look():
             return found
@@ -220,12 +220,12 @@ def test_an_application_lives_with_it_from_key_to_webhook(project: Path, receive
             "List-Unsubscribe=One-Click",
             address + link[1],
         ]
-        assert subprocess.run(click, capture_output=True, text=True, check=True, timeout=20).stdout == "200"
+        assert subprocess.run(click, capture_output=True, text=True, check=True, timeout=120).stdout == "200"
         assert curl("GET", "/v1/suppressions")[1]["items"][0]["reason"] == "unsubscribed"
 
         assert curl("DELETE", path) == (204, None)
         assert curl("GET", path)[0] == 404
-        health = subprocess.run(["curl", "-s", f"{address}/healthz"], capture_output=True, check=True, timeout=20)
+        health = subprocess.run(["curl", "-s", f"{address}/healthz"], capture_output=True, check=True, timeout=120)
         assert json.loads(health.stdout) == {"status": "ok", "database": True, "worker": True}
 
 
@@ -268,6 +268,6 @@ def test_a_place_that_is_none_is_said(project: Path, place: str) -> None:
 @pytest.mark.slow
 def test_two_signals_end_it_at_once(project: Path) -> None:
     with served(project, "run", "--http", "127.0.0.1:0") as (address, process):
-        assert subprocess.run(["curl", "-s", f"{address}/healthz"], capture_output=True, timeout=20).returncode == 0
+        assert subprocess.run(["curl", "-s", f"{address}/healthz"], capture_output=True, timeout=120).returncode == 0
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0

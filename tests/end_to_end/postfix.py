@@ -98,9 +98,9 @@ class Postfix:
 
     def flush(self) -> None:
         """Try again at once what was deferred."""
-        subprocess.run(["/usr/sbin/postqueue", "-c", str(self.config), "-f"], check=True, timeout=30)
+        subprocess.run(["/usr/sbin/postqueue", "-c", str(self.config), "-f"], check=True, timeout=120)
 
-    def wait_for_calls(self, codes: list[int], seconds: float = 60) -> None:
+    def wait_for_calls(self, codes: list[int], seconds: float = 120) -> None:
         """Until the pipe's command has ended so many times, with these codes."""
         deadline = time.monotonic() + seconds
         while len(self.calls) < len(codes):
@@ -108,7 +108,7 @@ class Postfix:
             time.sleep(0.1)
         assert self.calls == codes, self.log.read_text()
 
-    def wait_for(self, count: int, seconds: float = 30) -> None:
+    def wait_for(self, count: int, seconds: float = 120) -> None:
         """Until so many messages have come into the mailbox."""
         deadline = time.monotonic() + seconds
         while len(list((self.maildir / "new").iterdir())) < count:
@@ -136,13 +136,13 @@ def postfix(pipe_to: Sequence[str] = ()) -> Iterator[Postfix]:
     command = [POSTFIX, "-c", str(folder / "etc")]
     process = subprocess.Popen([*command, "start-fg"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        wait_for_port(port, process, 30)
+        wait_for_port(port, process)
         server = Postfix(port, folder / "box", folder / "log", folder / "etc", [])
         with _calling(folder, pipe_to, server.calls) if pipe_to else nullcontext():
             yield server
     finally:
-        subprocess.run([*command, "stop"], capture_output=True, check=False, timeout=30)
-        process.communicate(timeout=30)
+        subprocess.run([*command, "stop"], capture_output=True, check=False, timeout=120)
+        process.communicate(timeout=120)
         shutil.rmtree(folder, ignore_errors=True)
 
 

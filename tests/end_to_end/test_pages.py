@@ -113,7 +113,7 @@ def test_drip_has_the_commands_and_options_of_every_block(block: Block) -> None:
     for arguments in commands(block.text):
         _parse(drip, arguments, "drip")
     if block.language == "sh":
-        subprocess.run(["bash", "-n", "-c", block.text], check=True, timeout=10)
+        subprocess.run(["bash", "-n", "-c", block.text], check=True, timeout=120)
     if block.language == "ini":
         unit = configparser.RawConfigParser(strict=False)
         unit.read_string(block.text)

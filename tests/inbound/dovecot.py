@@ -112,5 +112,5 @@ def dovecot() -> Iterator[Dovecot]:
         yield Dovecot(folder, authority.file, plain, tls)
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=120)
         shutil.rmtree(folder, ignore_errors=True)

@@ -32,7 +32,7 @@ def test_it_reads_again_and_again(post: PostOffice, tmp_path: Path) -> None:
         for name in ("failed-for-now", "postfix-user-unknown"):
             (box / "tmp" / name).write_bytes(post.sample(name))
             (box / "tmp" / name).rename(box / "new" / name)
-            assert came.acquire(timeout=10)
+            assert came.acquire(timeout=120)
         running.check()
     assert post.suppressed == {EMAIL: "bounce"}
     found = post.lab.store.reports.inbox()

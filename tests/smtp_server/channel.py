@@ -79,7 +79,7 @@ class Channel:
             Gone: the client hung up.
         """
         try:
-            self.sock.settimeout(30)
+            self.sock.settimeout(120)
             self.sock.sendall(octets)
         except OSError:
             raise Gone from None
@@ -91,7 +91,7 @@ class Channel:
             Gone: it failed, as it does when the client does not trust us.
         """
         try:
-            self.sock.settimeout(10)
+            self.sock.settimeout(120)
             self.sock = context.wrap_socket(self.sock, server_side=True)
         except (OSError, ValueError):
             raise Gone from None

@@ -15,7 +15,7 @@ from drip.project import system_clock
 from drip.tui.engine_room import EngineRoom
 from tests.tui.room import Room
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_it_ends_politely_when_the_dashboard_is_killed(room: Room) -> None:
     room.subscribe("ada@example.com")
     dashboard = (
         "import sys, time; from drip.tui.engine_room import EngineRoom;"
-        " EngineRoom(sys.argv[1:], print).start(); time.sleep(60)"
+        " EngineRoom(sys.argv[1:], print).start(); time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", dashboard, *command(room)])
     try:

@@ -39,7 +39,7 @@ class Terminal:
 
     def _tmux(self, *words: str, environment: dict[str, str] | None = None) -> str:
         command = ["tmux", "-S", str(self._socket), *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=20)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
         return done.stdout
 
     def type(self, text: str) -> None:
@@ -60,7 +60,7 @@ class Terminal:
         """What is on the screen."""
         return self._tmux("capture-pane", "-p", "-t", "t")
 
-    def shows(self, words: str, patience: float = 30.0) -> str:
+    def shows(self, words: str, patience: float = 120.0) -> str:
         """Wait until the screen has these words; the screen."""
         deadline = time.monotonic() + patience
         while words not in (text := self.text):
@@ -70,7 +70,7 @@ class Terminal:
 
     def close(self) -> None:
         """End the server and all in it."""
-        subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], check=False, capture_output=True, timeout=20)
+        subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], check=False, capture_output=True, timeout=120)
 
 
 @pytest.fixture

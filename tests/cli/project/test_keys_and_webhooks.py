@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,10 +152,10 @@ class TestWebhooks:
         hook = f"webhooks:\n  - url: http://127.0.0.1:{port}/\n    secret: {SECRET}\n"
         cli.write("drip.yaml", CONFIG + hook)
         cli("subscribe", "welcome", "ada@example.com")
-        started = time.monotonic()
         assert cli.json("run", "--once")["sent"] == 1
-        assert time.monotonic() - started < 5
-        assert all(row["state"] == "waiting" for row in cli.json("webhooks", "deliveries"))
+        rows = cli.json("webhooks", "deliveries")
+        # Nobody waited for the next try, and after the first that failed no other was begun.
+        assert [(row["state"], row["attempts"]) for row in rows] == [("waiting", 0), ("waiting", 1)]
 
     def test_the_loop_posts_for_a_key_that_came_later(self, hooked: Cli, receiver: Receiver) -> None:
         with (
@@ -167,15 +166,15 @@ class TestWebhooks:
             ) as process,
         ):  # fmt: skip
             hooked("subscribe", "welcome", "ada@example.com")
-            receiver.wait_for(2, 20)
+            receiver.wait_for(2)
             made = hooked.json("keys", "create", "app", "--webhook-url", late.url)
             hooked("subscribe", "welcome", "bob@example.com")
-            late.wait_for(2, 20)
+            late.wait_for(2)
             found = [received.verified(made["webhook_secret"]) for received in late.got]
             assert [one["event"] for one in found] == ["sequence.subscribed", "sequence.step.sent"]
             assert {one["app"] for one in found} == {made["id"]}
             process.send_signal(signal.SIGTERM)
-            assert process.wait(15) == 0
+            assert process.wait(120) == 0
 
 
 def loaded_by_a_run(folder: Path, *modules: str) -> str:

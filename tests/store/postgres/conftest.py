@@ -40,7 +40,7 @@ def lab_on(url: str, folder: Path) -> Lab:
 
 def until(reached: Callable[[], bool]) -> None:
     """Wait for what another connection brings about."""
-    for _ in range(2_000):
+    for _ in range(24_000):
         if reached():
             return
         threading.Event().wait(0.005)

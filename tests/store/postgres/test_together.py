@@ -81,7 +81,7 @@ def test_what_another_has_claimed_and_not_committed_is_skipped(lab: Lab, url: st
                 with second.connected(), second.transaction(alone=False):
                     return len(second.claims.claim(worker, START, 10))
 
-            assert pool.submit(claim).result(timeout=20) == 1
+            assert pool.submit(claim).result(timeout=120) == 1
     with lab.store.transaction():
         lab.store.claims.free_all(worker)
 
@@ -94,7 +94,7 @@ def test_a_mark_waits_for_an_opt_out_and_is_refused(lab: Lab, url: str) -> None:
             marking = pool.submit(mark, url, worker, claim)
             until(lambda: any(event == "Lock" for _, event in backends(url)))
             assert not marking.done()
-        assert marking.result(timeout=20) is False
+        assert marking.result(timeout=120) is False
     with lab.store.transaction():
         lab.store.claims.free_all(worker)
 
@@ -109,7 +109,7 @@ def test_a_mark_sees_a_cancel_that_takes_no_lock_of_ours(lab: Lab, url: str) -> 
         marking = pool.submit(mark, url, worker, claim)
         until(lambda: any(event == "Lock" for _, event in backends(url)))
         operator.commit()
-        assert marking.result(timeout=20) is False
+        assert marking.result(timeout=120) is False
     lab.store.events.append([Event(EventType.CANCELLED, lab.now, claim.sequence_id, claim.subscription_id)])
 
 
@@ -126,7 +126,7 @@ def test_an_opt_out_waits_for_a_mark_that_is_being_committed(lab: Lab, url: str)
 
             leaving = pool.submit(opt_out)
             until(lambda: any(event == "Lock" for _, event in backends(url)))
-        leaving.result(timeout=20)
+        leaving.result(timeout=120)
     assert lab.person("ada@example.com").cancel_reason == "unsubscribed"
     with lab.store.transaction():
         lab.store.claims.free_all(worker)
@@ -147,7 +147,7 @@ def test_who_reads_events_on_misses_none_that_commits_late(lab: Lab, url: str) -
 
             reading = pool.submit(follow)
             until(lambda: any(event == "Lock" for _, event in backends(url)))
-        assert reading.result(timeout=20) == [EventType.APPLIED, EventType.STATUS]
+        assert reading.result(timeout=120) == [EventType.APPLIED, EventType.STATUS]
 
 
 def test_what_is_to_be_written_alone_is_not_begun_beside_others(lab: Lab) -> None:
