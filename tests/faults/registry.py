@@ -92,6 +92,9 @@ def nothing_more(figures: Figures) -> Iterable[str]:
     return ()
 
 
+SQLITE_ALONE = "on SQLite alone; PostgreSQL, which takes twice as long, is for a release: --database postgresql"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One promise."""

@@ -18,7 +18,7 @@ import drip.store.sqlite
 from tests.databases import name_of, server
 from tests.faults.processes import Child, fork
 from tests.faults.proxy import a_proxy
-from tests.faults.registry import Case, Control, Figures, Row
+from tests.faults.registry import SQLITE_ALONE, Case, Control, Figures, Row
 from tests.faults.rows.durability import mark_anyway, whole_again
 from tests.faults.trial import Trial, a_trial, run_drip
 
@@ -282,6 +282,7 @@ ROWS = [
         " crashed, paused 0.5-20 s, its backends killed, a COMMIT or its answer lost",
         ci=10 * len(_SQLITE),  # each fault is in the list twice, in one way or two
         release=50 * len(_SQLITE),
+        short=SQLITE_ALONE,
         table=len(_SQLITE),
         trial=trial,
         judged=it_happened,
