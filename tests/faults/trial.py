@@ -242,15 +242,15 @@ def credentials() -> tuple[Authority, Certificate]:
     return authority, authority.certificate()
 
 
+_shared: list[Path] = []
+
+
 @cache
 def scratch() -> Path:
     """A folder of this process for what its trials share; it goes with the process."""
-    folder = Path(tempfile.mkdtemp(prefix="drip-faults-"))
+    folder = Path(tempfile.mkdtemp(prefix="drip-faults-", dir=_shared[0] if _shared else None))
     Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)
     return folder
-
-
-_shared: list[Path] = []
 
 
 def share(folder: Path) -> None:

@@ -24,7 +24,7 @@ from drip.errors import Unavailable
 from drip.store.driverless import peewee
 from tests.faults.processes import fork
 from tests.faults.registry import Case, Control, Figures, Row
-from tests.faults.trial import Trial, a_trial, one_pass, scratch
+from tests.faults.trial import Trial, a_trial, one_pass, scratch, share
 
 DUE = 24
 
@@ -107,12 +107,13 @@ def _watched() -> Connection:
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
     with patch.dict(os.environ, LD_PRELOAD=str(_shim())):
-        context.Process(target=_serve, args=(theirs,), daemon=True).start()
+        context.Process(target=_serve, args=(theirs, scratch()), daemon=True).start()
     theirs.close()
     return ours
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, folder: Path) -> None:
+    share(folder)
     while True:
         try:
             case, level = connection.recv()
