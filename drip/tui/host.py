@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ from drip.tui.queries import Desk, Glance
 if TYPE_CHECKING:
     from drip.engine.apply import Origin
     from drip.tui.doing import Doing
+
+
+LEGIBLE = 8.0
+"""Seconds that a complaint is shown."""
 
 
 class Host(App[None]):
@@ -32,6 +37,8 @@ class Host(App[None]):
         self.glance: Glance | None = None
         """The state of the whole, as it was last seen by any place; None before."""
         self._origin = origin
+        self._complained: dict[str, float] = {}
+        """The last complaint, and until when it is shown, by the monotonic clock."""
 
     @cached_property
     def doing(self) -> Doing:
@@ -46,8 +53,11 @@ class Host(App[None]):
 
     def complain(self, error: DripError) -> None:
         """Say that something was not done."""
-        hint = f"\n{clean(error.hint)}" if error.hint else ""
-        self.notify(clean(error.message) + hint, severity="error", markup=False, timeout=8)
+        words = clean(error.message) + (f"\n{clean(error.hint)}" if error.hint else "")
+        now = time.monotonic()
+        if self._complained.get(words, 0.0) < now:  # else it still stands there: many would hide what is below
+            self._complained = {words: now + LEGIBLE}
+            self.notify(words, severity="error", markup=False, timeout=LEGIBLE)
 
     def back(self) -> None:
         """One screen back."""

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from textual.command import CommandList
 from textual.widgets import OptionList
 
+from drip.errors import DatabaseUnavailable
 from drip.store.database import GivenUp
 from drip.tui.bindings import keys_of
 from drip.tui.screens.place import Place
@@ -56,6 +57,14 @@ async def test_a_read_only_database_is_not_changed(read_only: Room) -> None:
             "the database can only be read",
             "the database can only be read\nlook at the permissions of the file and folder",
         }
+
+
+async def test_the_same_complaint_stands_there_once(lively: Room) -> None:
+    async with lively.dashboard() as driver:
+        for message in ("it can't be reached", "it can't be reached", "it is gone"):
+            driver.app.complain(DatabaseUnavailable(message, "is it up?"))
+            await driver.settle()
+        assert driver.said() == ["it can't be reached\nis it up?", "it is gone\nis it up?"]
 
 
 async def test_a_database_of_a_newer_drip_is_said(lively: Room) -> None:
