@@ -291,6 +291,6 @@ def _concatenate(eval_context: EvalContext, values: list[Any]) -> str:
 
 
 def _as_text(value: Any) -> str:
-    if isinstance(value, (list, tuple, dict)):
-        raise SecurityError("a list within a list can't be joined")
-    return str(value)
+    if isinstance(value, (int, float, Undefined)) or value is None:
+        return str(value)
+    raise SecurityError("what is neither text nor a number can't be joined to a text")

@@ -54,6 +54,13 @@ def test_what_they_may_do(source: str, expected: str) -> None:
     assert words(source) == expected
 
 
+@pytest.mark.parametrize("value", ["range", "loop", "m", "d"])
+def test_what_is_no_text_is_not_written_by_joining_it_to_one(value: str) -> None:
+    source = "{% macro m() %}x{% endmacro %}{% for n in many %}{{ VALUE ~ 'x' }}{% endfor %}".replace("VALUE", value)
+    with pytest.raises(RenderFailed, match="can't be joined"):
+        from_api(source)
+
+
 def doubling(line: str, times: int = 40) -> str:
     return "{% set a = 'xxxxxxxxxx' %}" + line * times + "{{ a }}"
 
