@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
+from types import FunctionType
 from typing import Any, cast
 
 from jinja2 import Template, Undefined, nodes, pass_context, pass_eval_context
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.lexer import TOKEN_DATA
 from jinja2.nodes import EvalContext
-from jinja2.runtime import LoopContext, Macro
+from jinja2.runtime import LoopContext, Macro, TemplateReference
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
@@ -249,9 +250,15 @@ def _charge(value: Any) -> Any:
     return value
 
 
+_NO_DATA = (Macro, LoopContext, TemplateReference, FunctionType)
+"""What a template can name, and what Python would write of in its own words."""
+
+
 def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def charged(*arguments: Any, **keywords: Any) -> Any:
+        if any(isinstance(value, _NO_DATA) for value in (*arguments, *keywords.values())):
+            raise SecurityError("what is no data can't be put through a filter")
         return _charge(function(*arguments, **keywords))
 
     return charged

@@ -61,6 +61,13 @@ def test_what_is_no_text_is_not_written_by_joining_it_to_one(value: str) -> None
         from_api(source)
 
 
+@pytest.mark.parametrize("value", ["range | string", "self | escape", "loop | upper", "m | trim"])
+def test_what_is_no_text_is_not_written_by_a_filter(value: str) -> None:
+    source = "{% macro m() %}x{% endmacro %}{% for n in many %}{{ VALUE }}{% endfor %}".replace("VALUE", value)
+    with pytest.raises(RenderFailed):
+        from_api(source)
+
+
 def doubling(line: str, times: int = 40) -> str:
     return "{% set a = 'xxxxxxxxxx' %}" + line * times + "{{ a }}"
 
