@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from click.shell_completion import CompletionItem
@@ -137,7 +137,12 @@ class Commands(click.Group):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **__: Any) -> Any:
         """Run, and exit with a code: the one place where errors become codes."""
         given = list(sys.argv[1:] if args is None else args)
-        sys.exit(self._run(given, prog_name or "drip"))
+        code = self._run(given, prog_name or "drip")
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _drop_the_rest(sys.stderr)
+        sys.exit(code)
 
     def _run(self, args: list[str], name: str) -> int:
         try:
@@ -146,7 +151,7 @@ class Commands(click.Group):
             sys.stdout.flush()
             return code if isinstance(code, int) else DONE
         except (PipeClosed, BrokenPipeError):
-            _drop_the_rest()
+            _drop_the_rest(sys.stdout)
             return PIPE_CLOSED
         except (click.Abort, KeyboardInterrupt):
             _say("interrupted", None)
@@ -171,15 +176,15 @@ class Commands(click.Group):
 
             if error.errno not in FULL:
                 raise
-            _drop_the_rest()
+            _drop_the_rest(sys.stdout)
             where = f"{error.filename or 'the output'} can't be written"
             _say(f"{where}: {(error.strerror or str(error)).lower()}", "free some space, then try again")
             return UNAVAILABLE
 
 
-def _drop_the_rest() -> None:
-    """Python flushes stdout once more at its end: that must go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _drop_the_rest(stream: TextIO) -> None:
+    """Python flushes a stream once more at its end: that must go nowhere, as it would change the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class PipeClosed(Exception):
