@@ -42,6 +42,7 @@ def test_a_run_with_smtp_and_nothing_due_does_not_load_the_mailer(cli: Cli) -> N
     assert _modules("-C", str(cli.folder), "run", "--once") & HEAVY == set()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("command", ["status", "list"])
 def test_a_look_loads_nothing_that_composes_messages(cli: Cli, command: str) -> None:
     modules = _modules("-C", str(cli.folder), command)

@@ -71,6 +71,7 @@ def test_a_fresh_project_has_warnings_alone(files: Cli, dns: DnsServer) -> None:
     assert sorted(path.name for path in files.folder.iterdir()) == before
 
 
+@pytest.mark.sqlite
 def test_each_line_says_what_to_do(files: Cli, dns: DnsServer) -> None:
     said = files("doctor", "--resolver", f"127.0.0.1:{dns.port}")
     assert "warning  base_url" in said.stdout
