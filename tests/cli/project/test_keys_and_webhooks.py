@@ -154,8 +154,9 @@ class TestWebhooks:
         cli("subscribe", "welcome", "ada@example.com")
         assert cli.json("run", "--once")["sent"] == 1
         rows = cli.json("webhooks", "deliveries")
-        # Nobody waited for the next try, and after the first that failed no other was begun.
-        assert [(row["state"], row["attempts"]) for row in rows] == [("waiting", 0), ("waiting", 1)]
+        # Nobody waited for the next try; another may have been begun before the first had failed.
+        assert [row["state"] for row in rows] == ["waiting", "waiting"]
+        assert {row["attempts"] for row in rows} in ({0, 1}, {1})
 
     def test_the_loop_posts_for_a_key_that_came_later(self, hooked: Cli, receiver: Receiver) -> None:
         with (
