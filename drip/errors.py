@@ -132,6 +132,10 @@ class DatabaseUnavailable(Unavailable):
     """The database is missing, locked, full, newer than this program, or its server does not answer."""
 
 
+class DatabaseBusy(DatabaseUnavailable):
+    """Nothing was begun: somebody else writes, and was not to be waited for."""
+
+
 class DatabaseEmpty(DatabaseUnavailable):
     """There is no database yet, or nothing in it."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -15,7 +15,7 @@ from typing import Protocol
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.engine.points import Point, reached
 from drip.engine.ports import Desk, P, Session
-from drip.engine.records import Claim
+from drip.engine.records import Claim, Marked
 from drip.engine.results import Result
 from drip.engine.sender import Letter, Sender
 from drip.engine.writer import Writer
@@ -109,31 +109,34 @@ class SendingDesk:
 
     def mark(self, letters: Sequence[Letter]) -> Sequence[bool]:
         """Whether each may be sent; see `engine.ports.Desk`."""
+        allowed = self._mark_by(self._writer.mark, letters)
+        assert allowed is not None  # it was waited for
+        return allowed
+
+    def try_mark(self, letters: Sequence[Letter]) -> Sequence[bool] | None:
+        """As `mark`, where nobody else writes; see `engine.ports.Desk`."""
+        return self._mark_by(self._writer.try_mark, letters)
+
+    def _mark_by(
+        self, way: Callable[[Sequence[Marked], Sequence[Result]], list[bool] | None], letters: Sequence[Letter]
+    ) -> Sequence[bool] | None:
         results, self._results = self._results, []
         try:
-            allowed = self._writer.mark([letter.mark for letter in letters], results)
+            allowed = way([letter.mark for letter in letters], results)
         except Unavailable as error:
             # The claims of these are taken back with the others that could not be settled.
             self._overseer.lost_hold(error)
             for letter in letters:
                 letter.lost = True
             allowed = [False] * len(letters)
-        self._note_marks(letters, allowed, len(results))
-        return allowed
-
-    def try_mark(self, letters: Sequence[Letter]) -> Sequence[bool] | None:
-        """As `mark`, where nobody else writes; see `engine.ports.Desk`."""
-        allowed = self._writer.try_mark([letter.mark for letter in letters], self._results)
-        if allowed is not None:
-            results, self._results = self._results, []
-            self._note_marks(letters, allowed, len(results))
-        return allowed
-
-    def _note_marks(self, letters: Sequence[Letter], allowed: Sequence[bool], settled: int) -> None:
+        if allowed is None:
+            self._results = results
+            return None
         reached(Point.MARKED)
-        self._overseer.settled(settled)
+        self._overseer.settled(len(results))
         for letter, may_go in zip(letters, allowed, strict=True):
             letter.marked = may_go
+        return allowed
 
     def done(self, letter: Letter, outcome: Outcome) -> None:
         """What came of a letter; see `engine.ports.Desk`."""

@@ -21,7 +21,7 @@ from drip.engine.points import Point, reached
 from drip.engine.ports import Store
 from drip.engine.records import Claim, Marked
 from drip.engine.results import Fact, Result
-from drip.errors import DatabaseUnavailable
+from drip.errors import DatabaseBusy, DatabaseUnavailable
 
 T = TypeVar("T")
 
@@ -97,7 +97,15 @@ class Writer:
         return self._submit(lambda: self._ledger.mark(marked, self._clock()), results)
 
     def try_mark(self, marked: Sequence[Marked], results: Sequence[Result]) -> list[bool] | None:
-        """As `mark`; None, and nothing is done, where somebody else writes now, or the database can't be used."""
+        """As `mark`; None, and nothing is begun, where somebody else writes now."""
+        try:
+            return self._mark_at_once(marked, results)
+        except DatabaseUnavailable:
+            if results:
+                self.record(results)  # facts, whatever becomes of the marks
+            raise
+
+    def _mark_at_once(self, marked: Sequence[Marked], results: Sequence[Result]) -> list[bool] | None:
         if not self._turn.acquire(blocking=False):
             return None
         try:
@@ -109,8 +117,10 @@ class Writer:
             )
             self._tell(facts)
             return future.result()  # type: ignore[return-value]
-        except DatabaseUnavailable:
+        except DatabaseBusy:
             return None
+        except DatabaseUnavailable:
+            raise
         except BaseException as error:
             self._broken = error
             raise

@@ -112,7 +112,8 @@ class Database(ABC):
             patient: False does not wait for another writer where there is only one at a time.
 
         Raises:
-            DatabaseUnavailable: another writer was not waited for, or for too long.
+            DatabaseBusy: another writer was not waited for.
+            DatabaseUnavailable: another writer was waited for too long.
         """
 
     @abstractmethod

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from drip.errors import DatabaseEmpty, DatabaseUnavailable
+from drip.errors import DatabaseBusy, DatabaseEmpty, DatabaseUnavailable
 from drip.store.database import Cursor, Database, GivenUp
 from drip.store.driverless import peewee, without_drivers
 from drip.store.glance import FREE_SPACE_FLOOR
@@ -142,10 +142,16 @@ class SqliteDatabase(Database):
             if patient:
                 ending.enter_context(atomic)
             else:
-                with self._busy_timeout(0):
-                    ending.enter_context(atomic)
+                self._enter_at_once(ending, atomic)
             self._epoch += 1  # the write lock is held
             yield
+
+    def _enter_at_once(self, ending: ExitStack, atomic: AbstractContextManager[Any]) -> None:
+        try:
+            with self._busy_timeout(0), self.translated():
+                ending.enter_context(atomic)
+        except DatabaseUnavailable as error:
+            raise DatabaseBusy(error.message, error.hint) from error
 
     @contextmanager
     def _busy_timeout(self, seconds: float) -> Iterator[None]:
