@@ -25,36 +25,38 @@ class Stoppable(Protocol):
 
 @contextmanager
 def stopped_by_signals(worker: Stoppable) -> Iterator[None]:
-    """Let SIGINT and SIGTERM stop a worker, until the block ends.
+    """Let SIGINT and SIGTERM stop a worker until the block ends, or for good, if one of them did: the process is to end.
 
     A signal handler runs in the middle of anything, and may take no lock. So ours does nothing: Python writes the
     signal's number into a socket (`signal.set_wakeup_fd`), and a thread reads it there.
     """
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    thread = threading.Thread(target=_listen, args=(ours, worker), name="drip-signals", daemon=True)
+    asked = threading.Event()
+    thread = threading.Thread(target=_listen, args=(ours, theirs, worker, asked), name="drip-signals", daemon=True)
     thread.start()
     before_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     before = {number: signal.signal(number, _do_nothing) for number in SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(before_fd)
-        theirs.close()
-        thread.join()
-        ours.close()
+        if not asked.is_set():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(before_fd)
+            theirs.close()
+            thread.join()
+            ours.close()
 
 
-def _listen(ours: socket.socket, worker: Stoppable) -> None:
-    asked = False
+def _listen(ours: socket.socket, theirs: socket.socket, worker: Stoppable, asked: threading.Event) -> None:
+    """Read signals from `ours`; both ends live as long as somebody listens."""
     while numbers := ours.recv(1):
         if numbers[0] not in SIGNALS:
             continue
-        if asked:
+        if asked.is_set():
             os._exit(INTERRUPTED)
-        asked = True
+        asked.set()
         worker.stop()
 
 

@@ -9,6 +9,7 @@ from random import SystemRandom
 
 import drip
 from tests.faults.campaign import PROCESSORS, Outcome, Plan, a_pool, run
+from tests.faults.registry import LENIENCE
 from tests.faults.rows import ROWS
 
 COLUMNS = ("row", "promise", "trials", "kills", "faults", "twice", "unknown", "had", "lost", "cpu s", "control", "")
@@ -50,7 +51,7 @@ def show(outcome: Outcome) -> None:
     for breach in figures.breaches:
         print(f"      {breach}")
     for missed in outcome.missed:
-        print(f"      a control was not caught in {missed.within} trials: {missed.build}")
+        print(f"      a control was not caught in {missed.within * LENIENCE} trials: {missed.build}")
     if row.short and outcome.database == "sqlite" and figures.trials <= row.trials("ci"):
         print(f"      less than it should be: {row.short}")
     for what, times in outcome.figures.counts.items():

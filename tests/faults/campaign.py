@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import ParamSpec, TypeVar
 
-from tests.faults.registry import Case, Control, Figures, Row, Trial
+from tests.faults.registry import LENIENCE, Case, Control, Figures, Row, Trial
 from tests.faults.rows import ROWS
 from tests.faults.trial import forget, share
 
@@ -149,7 +149,7 @@ def run_control(number: int, place: int, seed: str, database: str) -> int | None
     control: Control = row.controls[place]
     figures = Figures()
     with control.patch():
-        for trial in range(control.within):
+        for trial in range(control.within * LENIENCE):
             figures += run_trial(control.trial or row.trial, number, trial, f"{seed}/control", database)
             if any(control.shows in breach for breach in [*figures.breaches, *row.judged(figures)]):
                 return trial + 1

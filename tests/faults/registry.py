@@ -72,6 +72,10 @@ Trial = Callable[[Case], Figures]
 Judgement = Callable[[Figures], Iterable[str]]
 
 
+LENIENCE = 10
+"""A control that is caught in a third of the trials is missed in 16 of them once in 700 campaigns: too often."""
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """A build that is wrong on purpose: the same trial, under a patch."""
@@ -80,7 +84,7 @@ class Control:
     """What is wrong with it."""
     patch: Callable[[], AbstractContextManager[object]]
     within: int
-    """Trials in which it must be caught."""
+    """Trials in which it is caught, as a rule; chance is given `LENIENCE` times as many."""
     shows: str
     """Words of the breach that it must be caught by."""
     trial: Trial | None = None

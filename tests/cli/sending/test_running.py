@@ -206,5 +206,22 @@ def test_a_second_signal_stops_at_once() -> None:
         assert process.wait(120) == 130
 
 
+def test_a_second_signal_that_comes_when_the_work_is_done_has_the_same_exit_code() -> None:
+    program = (
+        "import threading, time\nfrom drip.cli.stopping import stopped_by_signals\n"
+        "asked = threading.Event()\n"
+        "class Obedient:\n    def stop(self): asked.set()\n"
+        "with stopped_by_signals(Obedient()):\n    print('ready', flush=True)\n    asked.wait()\n"
+        "print('done', flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "done\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 130
+
+
 def test_v_is_understood_after_the_command_too(ada: Cli) -> None:
     assert "ada@example.com" in ada("run", "--once", "-v").stderr
