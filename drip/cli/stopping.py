@@ -25,7 +25,7 @@ class Stoppable(Protocol):
 
 @contextmanager
 def stopped_by_signals(worker: Stoppable) -> Iterator[None]:
-    """Let SIGINT and SIGTERM stop a worker until the block ends, or for good, if one of them did: the process is to end.
+    """Let SIGINT and SIGTERM stop a worker until the block ends; for good, if one did, as the process is to end then.
 
     A signal handler runs in the middle of anything, and may take no lock. So ours does nothing: Python writes the
     signal's number into a socket (`signal.set_wakeup_fd`), and a thread reads it there.
