@@ -7,7 +7,7 @@ hand, but move nobody who has left.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
 
@@ -26,6 +26,8 @@ from drip.engine.suppress import suppress
 
 POISON_AFTER = 3
 """Connections in a row that may die on one message before it is set aside."""
+FINAL = (OutcomeKind.REFUSED, OutcomeKind.BAD_ADDRESS, OutcomeKind.NO_MAILBOX)
+"""Answers after which a message is not to be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,16 @@ class Case:
     def waits(self) -> bool:
         """Whether the person is still where they were claimed."""
         return self.person.waits_for(self.claim.step_id, self.claim.number)
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether the person waits for the step under a later claim, as it was decided that this one sent nothing."""
+        return not self.waits and self.person.waits_for(self.claim.step_id, self.person.claim)
+
+    @property
+    def standing(self) -> Claim:
+        """The claim under which the person waits for the step now; this one where they do not."""
+        return replace(self.claim, number=self.person.claim) if self.is_overtaken else self.claim
 
 
 class Recording:
@@ -79,6 +91,8 @@ class Recording:
 
     def answered(self, case: Case, outcome: Outcome) -> Fact:
         """What came of handing a message over, but for those that were accepted: see `sent`."""
+        if case.is_overtaken and outcome.kind not in FINAL:
+            return self._fact(case, "released", "", "it is tried anew already")
         match outcome.kind:
             case OutcomeKind.UNKNOWN:
                 claim = case.claim
@@ -159,7 +173,7 @@ class Recording:
         tries = claim.attempts + 1 if attempts is None else attempts
         if not self._put(case, DeliveryState.FAILED, reason, attempts=tries, outcome=outcome):
             return self._fact(case, "released")
-        self._store.claims.fail(claim, case.at)
+        self._store.claims.fail(case.standing, case.at)
         data = {"error": outcome.text, "smtp_code": outcome.code, "attempts": tries}
         self._event(EventType.STEP_FAILED, case.person, claim.step_id, case.at, reason=reason.value, **data)
         return self._fact(case, "failed", reason, outcome.text)
@@ -218,10 +232,11 @@ class Recording:
     def _given_back(self, case: Case, reason: Reason, outcome: Outcome) -> Fact:
         """Not sent, and no attempt is used up: the person is as they were."""
         claim = case.claim
-        if case.marked and not case.waits:
-            return self._failed(case, reason, outcome, attempts=claim.attempts)
-        if case.marked and self._put(case, DeliveryState.DEFERRED, reason, attempts=claim.attempts, outcome=outcome):
-            self._onward.stay(case.person, claim.step_id, claim.number, claim.due_at, case.at)
+        if case.marked and not case.is_overtaken:
+            if not case.waits:
+                return self._failed(case, reason, outcome, attempts=claim.attempts)
+            if self._put(case, DeliveryState.DEFERRED, reason, attempts=claim.attempts, outcome=outcome):
+                self._onward.stay(case.person, claim.step_id, claim.number, claim.due_at, case.at)
         return self._fact(case, "released", reason if reason is Reason.BREAKER else "", outcome.text)
 
     def _go_on(self, case: Case, *, sent_at: datetime | None) -> bool:
@@ -229,7 +244,7 @@ class Recording:
 
     def _advance(self, case: Case, sent_at: datetime | None) -> Advance:
         return self._onward.advance_from(
-            *(case.person, case.claim.step_id, case.claim.number),
+            *(case.person, case.claim.step_id, case.standing.number),
             handled=case.handled,
             handled_at=case.at,
             sent_at=sent_at,

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ _SWEEP_TIMEOUT = 2
 _STEPS_BETWEEN_LOOKS = 500_000
 """Of SQLite's virtual machine: about ten milliseconds. Each look takes the interpreter's lock."""
 
+_CORRUPT = ("the database is damaged", "restore a backup; `drip db check` says more")
 _WORDS = {
     "SQLITE_BUSY": ("another program holds the database", "try again; the lock is waited for 30 seconds"),
     "SQLITE_FULL": ("the disk is full", "free some space; nothing was changed"),
@@ -32,7 +33,7 @@ _WORDS = {
     "SQLITE_READONLY": ("the database can't be written", "look at the permissions of the file and its folder"),
     "SQLITE_CANTOPEN": ("the database can't be opened", "look at the path and its permissions"),
     "SQLITE_NOTADB": ("the file is not a database", "look at `database` in drip.yaml"),
-    "SQLITE_CORRUPT": ("the database is damaged", "restore a backup; `drip db check` says more"),
+    "SQLITE_CORRUPT": _CORRUPT,
 }
 
 
@@ -108,6 +109,8 @@ class SqliteDatabase(Database):
 
     def connect(self) -> None:
         with self.translated():
+            if not self.is_connected and self.path is not None and _is_cut(self.path):
+                raise DatabaseUnavailable(f"{_CORRUPT[0]} ({self.place})", _CORRUPT[1])
             self.peewee.connect(reuse_if_open=True)
 
     def close(self) -> None:
@@ -307,3 +310,22 @@ class SqliteDatabase(Database):
                 f"only {free // 1_048_576} MB are free on the disk of {self.path.name}",
                 "nothing is sent below 64 MB, as it might not be recorded: free some space",
             )
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether a file ends within a page, which SQLite takes for a page that ends in zeros.
+
+    Where others have a log they may be at it just now, and the log has what the file lacks. The page's size stands in
+    the header (https://www.sqlite.org/fileformat2.html#page_size); 1 is 65,536.
+    """
+    with suppress(FileNotFoundError):
+        if path.with_name(path.name + "-wal").stat().st_size > 0:
+            return False
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return False  # SQLite will say what is wrong
+    page = int.from_bytes(header[16:18], "big")
+    return len(header) == 100 and page > 0 and size % (65_536 if page == 1 else page) > 0

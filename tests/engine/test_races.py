@@ -68,6 +68,16 @@ def sweep(lab: Lab) -> None:
     lab.processes.all_gone = False
 
 
+def claim_again(lab: Lab) -> None:
+    """It is decided that it was not sent, and another worker claims the person, and ends before its mark."""
+    sweep(lab)
+    for unknown in lab.store.deliveries.unknown():
+        people.resolve(lab.store, lab.settings, unknown.id, sent=False, now=lab.now)
+    with lab.store.transaction():
+        other = lab.store.claims.register("elsewhere", 1, "", lab.now, lab.store.awake() - DAY)
+        lab.store.claims.claim(other, lab.now, 10)
+
+
 EVENTS: list[Callable[[Lab], None]] = [
     pause,
     cancel,
@@ -79,6 +89,7 @@ EVENTS: list[Callable[[Lab], None]] = [
     change_delay,
     archive,
     sweep,
+    claim_again,
 ]
 ANSWERS = [
     Outcome(OutcomeKind.SENT, 250, "2.0.0", "Ok"),
@@ -168,6 +179,28 @@ def test_a_late_answer_beats_the_decision_that_it_was_not_sent(lab: Lab) -> None
     lab.tick()
     assert lab.steps_sent() == ["one"]
     assert lab.person(ADA).next_step == "two"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "step"),
+    [
+        (ANSWERS[0], SubscriptionStatus.ACTIVE, "two"),
+        (ANSWERS[1], SubscriptionStatus.ACTIVE, "one"),
+        (ANSWERS[2], SubscriptionStatus.FAILED, "one"),
+        (ANSWERS[3], SubscriptionStatus.ACTIVE, "one"),
+        (ANSWERS[4], SubscriptionStatus.ACTIVE, "one"),
+    ],
+    ids=lambda value: value.kind.value if isinstance(value, Outcome) else str(value),
+)
+def test_a_late_answer_that_says_what_became_of_it_also_beats_a_later_claim(
+    lab: Lab, answer: Outcome, status: SubscriptionStatus, step: str
+) -> None:
+    lab.apply(a_sequence(ONE, TWO))
+    lab.subscribe(ADA)
+    once_marked(lab, lambda: claim_again(lab)).script = lambda envelope, content: answer
+    lab.tick(limit=1)
+    assert (lab.person(ADA).status, lab.person(ADA).next_step) == (status, step)
+    assert violations(lab.store.database) == []
 
 
 def test_a_late_answer_of_one_who_went_on_moves_nobody_twice(tmp_path: Path) -> None:

@@ -159,6 +159,15 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path, content: 
         pass
 
 
+@pytest.mark.parametrize("missing", [1, 100, 4095, 4096, 3 * 4096 + 17])
+def test_a_file_that_was_cut_is_said_to_be_damaged_wherever_that_was(tmp_path: Path, missing: int) -> None:
+    path = tmp_path / "drip.db"
+    make(path)
+    os.truncate(path, path.stat().st_size - missing)
+    with pytest.raises(DatabaseUnavailable, match="is damaged"), Store(SqliteDatabase(path)).opened():
+        pass
+
+
 def test_a_folder_that_does_not_exist_is_said(tmp_path: Path) -> None:
     store = Store(SqliteDatabase(tmp_path / "nowhere" / "drip.db"))
     with pytest.raises(DatabaseUnavailable, match="can't be opened"), store.opened():

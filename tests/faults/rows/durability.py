@@ -219,15 +219,17 @@ def whole_again(one: Trial, connections: int, kind: str) -> Figures:
 @contextmanager
 def mark_anyway() -> Iterator[None]:
     """A mark that could not be written lets the dot go all the same."""
-    mark = Writer.mark
 
-    def optimistic(self: Writer, marked: Sequence[Marked], results: Sequence[Result] = ()) -> list[bool]:
-        try:
-            return mark(self, marked, results)
-        except Unavailable:
-            return [True] * len(marked)
+    def optimistic(mark: Callable[..., list[bool] | None]) -> Callable[..., list[bool] | None]:
+        def marked_or_not(self: Writer, marked: Sequence[Marked], results: Sequence[Result] = ()) -> list[bool] | None:
+            try:
+                return mark(self, marked, results)
+            except Unavailable:
+                return [True] * len(marked)
 
-    with patch.object(Writer, "mark", optimistic):
+        return marked_or_not
+
+    with patch.multiple(Writer, mark=optimistic(Writer.mark), try_mark=optimistic(Writer.try_mark)):
         yield
 
 
