@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -109,9 +109,19 @@ class SqliteDatabase(Database):
 
     def connect(self) -> None:
         with self.translated():
-            if not self.is_connected and self.path is not None and _is_cut(self.path):
-                raise DatabaseUnavailable(f"{_CORRUPT[0]} ({self.place})", _CORRUPT[1])
             self.peewee.connect(reuse_if_open=True)
+        if self._is_cut():
+            self.close()
+            raise DatabaseUnavailable(f"{_CORRUPT[0]} ({self.place})", _CORRUPT[1])
+
+    def _is_cut(self) -> bool:
+        """Whether the file ends within a page, which SQLite takes for a page that ends in zeros.
+
+        While others write, their log has what the file may lack.
+        """
+        if self.path is None or _size(self.path.with_name(self.path.name + "-wal")) > 0:
+            return False
+        return _size(self.path) % int(self.value("PRAGMA page_size")) > 0
 
     def close(self) -> None:
         self.peewee.close()
@@ -312,20 +322,11 @@ class SqliteDatabase(Database):
             )
 
 
-def _is_cut(path: Path) -> bool:
-    """Whether a file ends within a page, which SQLite takes for a page that ends in zeros.
 
-    Where others have a log they may be at it just now, and the log has what the file lacks. The page's size stands in
-    the header (https://www.sqlite.org/fileformat2.html#page_size); 1 is 65,536.
-    """
-    with suppress(FileNotFoundError):
-        if path.with_name(path.name + "-wal").stat().st_size > 0:
-            return False
+def _size(path: Path) -> int:
+    """Octets of a file; 0 where there is none. It is not opened: to close it would end SQLite's locks on it
+    (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_)."""
     try:
-        with path.open("rb") as file:
-            header = file.read(100)
-            size = os.fstat(file.fileno()).st_size
-    except OSError:
-        return False  # SQLite will say what is wrong
-    page = int.from_bytes(header[16:18], "big")
-    return len(header) == 100 and page > 0 and size % (65_536 if page == 1 else page) > 0
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
