@@ -322,7 +322,6 @@ class SqliteDatabase(Database):
             )
 
 
-
 def _size(path: Path) -> int:
     """Octets of a file; 0 where there is none. It is not opened: to close it would end SQLite's locks on it
     (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_)."""
