@@ -54,6 +54,7 @@ def compile_expression(source: str) -> Callable[[Mapping[str, Any]], bool]:
     return _compile(source)
 
 
+@lru_cache(maxsize=4096)
 def expression_variables(source: str) -> frozenset[str]:
     """The names an expression reads.
 

@@ -47,7 +47,8 @@ def read_file(path: Path, root: Path | None = None) -> bytes:
 
 def is_inside(path: Path, root: Path) -> bool:
     """Whether a path stays in a folder once all links are followed."""
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    top = os.path.realpath(root)
+    return os.path.commonpath((os.path.realpath(path), top)) == top
 
 
 def list_folder(folder: Path) -> list[str]:

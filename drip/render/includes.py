@@ -23,6 +23,8 @@ LARGEST = 2_000_000
 
 _PARSER = Environment()
 _SUFFIX = re.compile(r"\.(?:md|html|txt)$")
+_MAY_REFER = re.compile("include|import|extends")
+"""Every tag that names another template is written with one of these."""
 _SETS = frozenset({"set", "macro"})
 
 
@@ -83,6 +85,8 @@ def known_name(name: str, known: Mapping[str, object]) -> str | None:
 
 def included_names(source: str, known: Mapping[str, object]) -> set[str]:
     """The known names that a source includes; empty when it does not parse."""
+    if not known or not _MAY_REFER.search(source):
+        return set()
     try:
         names = list(meta.find_referenced_templates(_PARSER.parse(source)))
     except (TemplateSyntaxError, *GIVES_UP):

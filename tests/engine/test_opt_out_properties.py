@@ -17,7 +17,7 @@ from drip.engine.sender import judge
 from drip.engine.subscribe import Request, subscribe_many
 from drip.engine.suppress import suppress
 from drip.errors import DripError
-from drip.store.invariants import violations
+from drip.store.invariants import broken_rules, violations
 from tests.engine.test_plan_properties import OneThread
 from tests.lab import START, a_sequence, a_step
 
@@ -144,13 +144,17 @@ class OptOuts(RuleBasedStateMachine):
     @invariant()
     def the_state_is_legal(self) -> None:
         if hasattr(self, "lab"):
-            assert violations(self.lab.store.database) == []
+            assert broken_rules(self.lab.store.database) == []
 
     def teardown(self) -> None:
-        if hasattr(self, "opened"):
+        if not hasattr(self, "opened"):
+            return
+        try:
+            assert violations(self.lab.store.database) == []
             for person in self.lab.store.overview.subscribers(limit=None):
                 if person.email.lower() in self.out:
                     assert person.status in (SubscriptionStatus.CANCELLED, SubscriptionStatus.COMPLETED)
+        finally:
             self.opened.__exit__(None, None, None)
 
 

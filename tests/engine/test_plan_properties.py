@@ -25,7 +25,8 @@ from drip.engine.recompute import Move, keeps_everybody, recompute
 from drip.engine.records import Marked
 from drip.engine.results import Result
 from drip.engine.sender import judge
-from drip.store.invariants import violations
+from drip.engine.subscribe import Request, subscribe_many
+from drip.store.invariants import broken_rules, violations
 from drip.store.migrate import ensure_schema
 from drip.store.sqlite import SqliteDatabase
 from drip.store.store import Store
@@ -242,17 +243,19 @@ def test_what_plan_says_of_each_person_is_what_apply_does(
         lab.apply(replace(versions[0], status=SequenceStatus.ACTIVE))
         lab.start()
         emails = [f"p{number}@example.com" for number in range(12)]
-        for number, email in enumerate(emails):
-            start = lab.now + timedelta(hours=lab.random.choice([-100, -5, 0, 0, 0, 30]))
-            lab.subscribe(email, variables={"n": number}, started_at=start)
+        starts = [lab.now + timedelta(hours=lab.random.choice([-100, -5, 0, 0, 0, 30])) for _ in emails]
+        people = zip(emails, starts, strict=True)
+        requests = [Request(email, variables={"n": n}, started_at=start) for n, (email, start) in enumerate(people)]
+        subscribe_many(lab.store, lab.settings, "welcome", requests, lab.now)
         for after, wait in zip(versions[1:], hours, strict=False):
             for _ in range(4):
                 lab.deal()
                 lab.disturb(lab.random.choice(emails))
-                assert violations(lab.store.database) == []
+                assert broken_rules(lab.store.database) == []
                 lab.move(f"{wait}h")
             check_edit(lab, after)
-            assert violations(lab.store.database) == []
+            assert broken_rules(lab.store.database) == []
+        assert violations(lab.store.database) == []
         assert (
             lab.store.database.rows("SELECT 1 FROM delivery GROUP BY subscription_id, step_id HAVING COUNT(*) > 1")
             == []

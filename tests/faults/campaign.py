@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import multiprocessing
 import os
-import resource
 import shutil
 import tempfile
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import ParamSpec, TypeVar
 
+from tests.faults.processes import processor_seconds
 from tests.faults.registry import LENIENCE, Case, Control, Figures, Row, Trial
 from tests.faults.rows import ROWS
 from tests.faults.trial import forget, share
@@ -91,6 +92,11 @@ def _submitted(
         for row in plan.rows:
             if database not in row.databases:
                 continue
+            # A control takes longer than a part, and can't be shared out.
+            controls = [
+                pool.submit(run_control, row.number, place, plan.seeds[0], database)
+                for place in range(len(row.controls) if plan.controls else 0)
+            ]
             key = (row.trial, database)
             if key not in done:
                 count = row.trials(plan.trials)
@@ -99,10 +105,6 @@ def _submitted(
                 size = max(1, min(25, len(numbers) // (plan.jobs * 4) or 1))
                 parts = [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]
                 done[key] = [pool.submit(run_trials, row.number, part, plan.seeds, database) for part in parts]
-            controls = [
-                pool.submit(run_control, row.number, place, plan.seeds[0], database)
-                for place in range(len(row.controls) if plan.controls else 0)
-            ]
             submitted.append((Outcome(row, database), done[key], controls))
     return submitted
 
@@ -158,20 +160,15 @@ def run_control(number: int, place: int, seed: str, database: str) -> int | None
 
 def run_trial(trial: Trial, row: int, number: int, seed: str, database: str) -> Figures:
     """One trial; what it raises is a breach."""
-    before = _processor_seconds()
+    before = processor_seconds()
     with _folder() as folder, contextlib.redirect_stderr(io.StringIO()) as said:
         try:
             figures = trial(Case(folder, number, Random(f"{seed}/{row}/{number}"), database))
         except Exception:
             text = traceback.format_exc()
             figures = Figures(trials=1, breaches=[f"raised: {text.strip().splitlines()[-1]}\n{text}{said.getvalue()}"])
-    figures.seconds = _processor_seconds() - before
+    figures.seconds += processor_seconds() - before
     return figures
-
-
-def _processor_seconds() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 @contextlib.contextmanager
@@ -187,13 +184,18 @@ def _folder() -> Iterator[Path]:
 
 
 def _warm_up(shared: Path) -> None:
-    """Import what the forked processes need, once."""
+    """Import what the forked processes need, once; what is there by then is not looked through for garbage again."""
     share(shared)
     warnings.simplefilter("error")
-    import drip.cli.main
-    import drip.cli.sending.running
-    import drip.cli.sending.telling
-    import drip.engine.compose
-    import drip.engine.worker
-    import drip.transport.smtp
-    import drip.transport.wire  # noqa: F401
+    for name in _NEEDED:
+        import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
+_NEEDED = (
+    *("drip.cli.main", "drip.cli.sending.crew", "drip.cli.sending.passes", "drip.cli.sending.running"),
+    *("drip.cli.sending.suppressions", "drip.cli.sending.telling", "drip.cli.sending.unknown", "drip.cli.stopping"),
+    *("drip.cli.usage", "drip.engine.compose", "drip.engine.restore", "drip.engine.worker", "drip.transport.smtp"),
+    *("drip.transport.wire", "encodings.ascii"),
+)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
+import select
 import signal
 import sys
 import time
@@ -20,6 +22,8 @@ from tests.smtp_server import SmtpServer
 
 PATIENCE = 60.0
 """Seconds after which a process that should have ended is a breach."""
+_LOOK_EVERY = 50
+"""Milliseconds after which is noted again for how long a process had no processor."""
 RAISED = 70
 """The exit code of a process that ended with an exception."""
 _SET_DEATH_SIGNAL = 1  # prctl(2), PR_SET_PDEATHSIG
@@ -48,16 +52,16 @@ class Child:
         Raises:
             TimeoutError: it did not end in time, and was killed.
         """
-        looked = time.monotonic()
-        deadline = looked + seconds
-        while (code := self.poll()) is None:
-            if time.monotonic() > deadline:
-                self.signal(signal.SIGKILL)
-                os.waitpid(self.pid, 0)
-                raise TimeoutError(f"a process did not end within {seconds} seconds")
-            time.sleep(0.001)
-            if time.monotonic() > looked + 0.05:
-                looked = time.monotonic()
+        deadline = time.monotonic() + seconds
+        if self._code is not None:
+            return self._code
+        with _end_of(self.pid) as ended:
+            while (code := self.poll()) is None:
+                if time.monotonic() > deadline:
+                    self.signal(signal.SIGKILL)
+                    os.waitpid(self.pid, 0)
+                    raise TimeoutError(f"a process did not end within {seconds} seconds")
+                ended.poll(_LOOK_EVERY)
                 self.starved  # noqa: B018
         return code
 
@@ -86,6 +90,24 @@ class Child:
     def errors(self) -> str:
         """What it wrote to stderr."""
         return self._errors.read_text("utf-8", "replace") if self._errors and self._errors.exists() else ""
+
+
+@contextlib.contextmanager
+def _end_of(pid: int) -> Iterator[select.poll]:
+    """What says at once that a process has ended, and costs nothing meanwhile; it must not have been waited for."""
+    handle = os.pidfd_open(pid)
+    try:
+        ended = select.poll()
+        ended.register(handle, select.POLLIN)
+        yield ended
+    finally:
+        os.close(handle)
+
+
+def processor_seconds() -> float:
+    """Of this process so far, with all of its children that have ended and were waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def fork(work: Callable[[], Any], errors: Path | None = None) -> Child:

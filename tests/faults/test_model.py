@@ -25,7 +25,7 @@ from drip.engine.results import Result
 from drip.engine.sender import judge
 from drip.engine.subscribe import Answer, Request, subscribe_many
 from drip.engine.suppress import suppress
-from drip.store.invariants import violations
+from drip.store.invariants import broken_rules, violations
 from tests.engine.test_plan_properties import OneThread
 from tests.lab import a_sequence, a_step
 
@@ -344,10 +344,14 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def the_state_is_legal(self) -> None:
         if hasattr(self, "people"):
-            assert violations(self.lab.store.database) == []
+            assert broken_rules(self.lab.store.database) == []
 
     def teardown(self) -> None:
-        if hasattr(self, "opened"):
+        if not hasattr(self, "opened"):
+            return
+        try:
+            assert violations(self.lab.store.database) == []
+        finally:
             self.opened.__exit__(None, None, None)
 
 

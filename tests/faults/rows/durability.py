@@ -22,7 +22,7 @@ from drip.engine.results import Result
 from drip.engine.writer import Writer
 from drip.errors import Unavailable
 from drip.store.driverless import peewee
-from tests.faults.processes import fork
+from tests.faults.processes import fork, processor_seconds
 from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.trial import Trial, a_trial, one_pass, scratch, share
 
@@ -120,8 +120,11 @@ def _serve(connection: Connection, folder: Path) -> None:
         except EOFError:
             return
         try:
+            before = processor_seconds()
             with patch(f"{__name__}._SYNCHRONOUS", level):
-                connection.send(_power_trial(case))
+                figures = _power_trial(case)
+            figures.seconds = processor_seconds() - before
+            connection.send(figures)
         except Exception as error:
             connection.send(AssertionError(traceback.format_exc() or str(error)))
 

@@ -27,7 +27,7 @@ from tests.files.test_sequences import FILES
 DAMAGED = 250
 """Files in a trial that are damaged by chance, and read."""
 WHOLE = {"drip.yaml": CONFIG, **FILES}
-CUTS = [(name, at) for name, text in WHOLE.items() for at in range(len(text.encode()))]
+CUTS: list[tuple[str, int | None]] = [(name, at) for name, text in WHOLE.items() for at in range(len(text.encode()))]
 """Every octet of every file, at which it ends too early; the trials share them out."""
 SHARES = 40
 APPLIED = 10
@@ -44,14 +44,14 @@ def trial(case: Case) -> Figures:
     write(case.folder, WHOLE)
     assert _apply(case.folder)[0] == 0
     before = _state(case.folder)
-    cuts = CUTS[case.number % SHARES :: SHARES]
-    applied = set(random.sample(range(len(cuts) + DAMAGED), APPLIED))
-    for number in range(len(cuts) + DAMAGED):
-        if number < len(cuts):
-            name, what = _cut(case.folder, *cuts[number])
-        else:
-            name, what = _damage(random, case.folder)
-        figures.faults += 1
+    rounds = [[place] for place in CUTS[case.number % SHARES :: SHARES]] + _crowds(random)
+    applied = set(random.sample(range(len(rounds)), APPLIED))
+    for number, places in enumerate(rounds):
+        done = [
+            _damage(random, case.folder, name) if at is None else _cut(case.folder, name, at) for name, at in places
+        ]
+        what = ", ".join(done)
+        figures.faults += len(done)
         found = _read(case.folder, figures, what)
         if number in applied and errors(found):
             code, said = _apply(case.folder)
@@ -59,8 +59,9 @@ def trial(case: Case) -> Figures:
             # A template that lost its subject is a problem of the step that names it: a file is named, with a place.
             figures.breach(not _PLACE.search(said), f"{what}: no file is named: {said[:300]}")
             figures.counts["applied"] += 1
-        (case.folder / name).unlink()
-        write(case.folder, {name: WHOLE[name]})
+        for name, _ in places:
+            (case.folder / name).unlink()
+        write(case.folder, {name: WHOLE[name] for name, _ in places})
         if number in applied:
             figures.breach(_state(case.folder) != before, f"{what}: the old state is gone")
     with open_project(case.folder).opened() as store:
@@ -70,14 +71,25 @@ def trial(case: Case) -> Figures:
     return figures
 
 
-def _cut(folder: Path, name: str, at: int) -> tuple[str, str]:
+def _crowds(random: Random) -> list[list[tuple[str, int | None]]]:
+    """The files that are damaged by chance, one to three of them at a time: each is read, whatever the others are."""
+    left = DAMAGED
+    crowds: list[list[tuple[str, int | None]]] = []
+    while left:
+        names = random.sample(list(FILES), min(left, random.randint(1, 3)))
+        crowds.append([(name, None) for name in names])
+        left -= len(names)
+    return crowds
+
+
+def _cut(folder: Path, name: str, at: int) -> str:
     (folder / name).write_bytes(WHOLE[name].encode()[:at])
-    return name, f"{name} cut at {at}"
+    return f"{name} cut at {at}"
 
 
-def _damage(random: Random, folder: Path) -> tuple[str, str]:
-    """Damage one file of the sequences in one way; its name, and what was done."""
-    name, kind = random.choice(list(FILES)), random.choice(KINDS)
+def _damage(random: Random, folder: Path, name: str) -> str:
+    """Damage a file of the sequences in one way; what was done."""
+    kind = random.choice(KINDS)
     path, text = folder / name, FILES[name]
     lines = text.splitlines(keepends=True)
     at = random.randrange(len(lines))
@@ -85,17 +97,17 @@ def _damage(random: Random, folder: Path) -> tuple[str, str]:
         case "edit":
             edits = [(random.randrange(4000), random.randrange(12), random.choice([*PIECES, ""])) for _ in range(3)]
             path.write_bytes(edited(text, edits))
-            return name, f"{name} edited {edits!r}"
+            return f"{name} edited {edits!r}"
         case "merge":
             lines[at : at + 1] = ["<<<<<<< HEAD\n", lines[at], "=======\n", lines[at], ">>>>>>> other\n"]
             path.write_text("".join(lines))
-            return name, f"{name} with the marks of a merge at line {at + 1}"
+            return f"{name} with the marks of a merge at line {at + 1}"
         case "twice":
             path.write_text("".join([*lines[: at + 1], lines[at], *lines[at + 1 :]]))
-            return name, f"{name} with line {at + 1} twice"
+            return f"{name} with line {at + 1} twice"
     path.unlink()
     path.symlink_to(random.choice(("/etc/passwd", "/dev/zero", str(path), "/proc/self/environ", "/nonexistent")))
-    return name, f"{name} as a link to {path.readlink()}"
+    return f"{name} as a link to {path.readlink()}"
 
 
 def _read(folder: Path, figures: Figures, what: str) -> tuple[Problem, ...]:
