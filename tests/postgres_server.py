@@ -72,7 +72,8 @@ class PostgresServer:
 
     def make(self, database: str, template: str = "template0") -> str:
         """A new database; its URL."""
-        self.sql(f"CREATE DATABASE {database} TEMPLATE {template}")
+        # Its files are copied, not logged page by page: a third less work for such small ones.
+        self.sql(f"CREATE DATABASE {database} TEMPLATE {template} STRATEGY FILE_COPY")
         return self.url(database)
 
     def sql(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:

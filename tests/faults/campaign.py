@@ -14,12 +14,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 from random import Random
 from typing import ParamSpec, TypeVar
 
-from tests.faults.processes import processor_seconds
+from tests.faults.processes import end_with_the_parent, processor_seconds
 from tests.faults.registry import LENIENCE, Case, Control, Figures, Row, Trial
 from tests.faults.rows import ROWS
 from tests.faults.trial import forget, share
@@ -28,6 +30,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PROCESSORS = os.cpu_count() or 1
+JOBS = 3 * PROCESSORS
+"""More than there are processors, as trials wait for servers half of the time."""
 MOST_BREACHES = 20
 """Told per row; more say nothing new."""
 
@@ -41,9 +45,10 @@ class Plan:
     """`ci`, `release` or a number for each row."""
     seeds: tuple[str, ...]
     """Trials take them in turn."""
-    jobs: int = 2 * PROCESSORS
-    """Processes that run trials: more than there are processors, as trials wait for servers half of the time."""
-    databases: tuple[str, ...] = ("sqlite",)
+    jobs: int = JOBS
+    """Processes that run trials."""
+    databases: tuple[str, ...] = ()
+    """None are those that each row is promised on."""
     only: int | None = None
     """The number of the one trial to run; None runs them all."""
     controls: bool = True
@@ -69,7 +74,73 @@ class Outcome:
 
 def run(plan: Plan, pool: Executor, told: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
     """Run a plan in a pool of so many jobs; `told` is called for each row when it is done."""
-    return [_gather(*submitted, told) for submitted in _submitted(pool, plan)]
+    works = [
+        _Work(row, database, plan)
+        for row in plan.rows
+        for database in plan.databases or row.promised
+        if database in row.databases
+    ]
+    shared: dict[tuple[Trial, str], _Work] = {}
+    for work in works:
+        work.trials_of(shared.setdefault((work.row.trial, work.database), work))
+    # The first rows wait for processes half of the time, the last compute: side by side, no processor is idle.
+    half = len(works) // 2
+    for pair in zip_longest(works[:half], works[half:]):
+        parts = [work.parts(pool) for work in pair if work is not None]
+        for submit in (one for both in zip_longest(*parts) for one in both if one is not None):
+            submit()
+    return [work.gather(told) for work in works]
+
+
+class _Work:
+    """One row on one database, in parts."""
+
+    def __init__(self, row: Row, database: str, plan: Plan) -> None:
+        self.row = row
+        self.database = database
+        self._plan = plan
+        self._trials_of = self
+        self._trials: list[Future[Figures]] = []
+        self._controls: list[Future[int | None]] = []
+
+    def trials_of(self, other: _Work) -> None:
+        """Its trials are those of another row, which may be itself."""
+        self._trials_of = other
+
+    def parts(self, pool: Executor) -> Sequence[Callable[[], None]]:
+        """What hands in its parts: controls first, as they take longer and can't be shared out."""
+        plan, row = self._plan, self.row
+        controls = [
+            partial(self._hand_in, pool, self._controls, run_control, row.number, place, plan.seeds[0], self.database)
+            for place in range(len(row.controls) if plan.controls else 0)
+        ]
+        if self._trials_of is not self:
+            return controls
+        numbers = range(row.trials(plan.trials)) if plan.only is None else [plan.only]
+        # Small parts, so that the processes end together.
+        size = max(1, min(25, len(numbers) // (plan.jobs * 4)))
+        parts = [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]
+        return controls + [
+            partial(self._hand_in, pool, self._trials, run_trials, row.number, part, plan.seeds, self.database)
+            for part in parts
+        ]
+
+    def _hand_in(self, pool: Executor, into: list[Future[T]], work: Callable[..., T], *arguments: object) -> None:
+        into.append(pool.submit(work, *arguments))
+
+    def gather(self, told: Callable[[Outcome], None]) -> Outcome:
+        """What it showed, when all is done."""
+        outcome = Outcome(self.row, self.database)
+        for future in self._trials_of._trials:
+            outcome.figures += future.result()
+        outcome.figures.breaches += self.row.judged(outcome.figures)
+        for control, caught in zip(self.row.controls, self._controls, strict=False):
+            if (after := caught.result()) is None:
+                outcome.missed.append(control)
+            else:
+                outcome.caught_after.append(after)
+        told(outcome)
+        return outcome
 
 
 @contextlib.contextmanager
@@ -81,50 +152,6 @@ def a_pool(jobs: int) -> Iterator[Executor]:
         ProcessPoolExecutor(jobs, context, initializer=_warm_up, initargs=(Path(shared),)) as pool,
     ):
         yield pool
-
-
-def _submitted(
-    pool: Executor, plan: Plan
-) -> Sequence[tuple[Outcome, Sequence[Future[Figures]], Sequence[Future[int | None]]]]:
-    submitted = []
-    done: dict[tuple[Trial, str], Sequence[Future[Figures]]] = {}
-    for database in plan.databases:
-        for row in plan.rows:
-            if database not in row.databases:
-                continue
-            # A control takes longer than a part, and can't be shared out.
-            controls = [
-                pool.submit(run_control, row.number, place, plan.seeds[0], database)
-                for place in range(len(row.controls) if plan.controls else 0)
-            ]
-            key = (row.trial, database)
-            if key not in done:
-                count = row.trials(plan.trials)
-                numbers = range(count) if plan.only is None else [plan.only]
-                # Small parts, so that the processes end together.
-                size = max(1, min(25, len(numbers) // (plan.jobs * 4) or 1))
-                parts = [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]
-                done[key] = [pool.submit(run_trials, row.number, part, plan.seeds, database) for part in parts]
-            submitted.append((Outcome(row, database), done[key], controls))
-    return submitted
-
-
-def _gather(
-    outcome: Outcome,
-    trials: Sequence[Future[Figures]],
-    controls: Sequence[Future[int | None]],
-    told: Callable[[Outcome], None],
-) -> Outcome:
-    for future in trials:
-        outcome.figures += future.result()
-    outcome.figures.breaches += outcome.row.judged(outcome.figures)
-    for control, caught in zip(outcome.row.controls, controls, strict=False):
-        if (after := caught.result()) is None:
-            outcome.missed.append(control)
-        else:
-            outcome.caught_after.append(after)
-    told(outcome)
-    return outcome
 
 
 def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -185,6 +212,7 @@ def _folder() -> Iterator[Path]:
 
 def _warm_up(shared: Path) -> None:
     """Import what the forked processes need, once; what is there by then is not looked through for garbage again."""
+    end_with_the_parent()
     share(shared)
     warnings.simplefilter("error")
     for name in _NEEDED:

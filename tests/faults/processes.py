@@ -120,7 +120,7 @@ def fork(work: Callable[[], Any], errors: Path | None = None) -> Child:
         return Child(pid, errors)
     code = RAISED
     try:
-        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)  # whatever ends us ends it
+        end_with_the_parent()
         if os.getppid() != parent:
             os._exit(RAISED)
         target = os.open(errors or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -137,6 +137,11 @@ def fork(work: Callable[[], Any], errors: Path | None = None) -> Child:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def end_with_the_parent() -> None:
+    """Whatever ends the process that started this one ends it too."""
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -96,9 +96,6 @@ def nothing_more(figures: Figures) -> Iterable[str]:
     return ()
 
 
-SQLITE_ALONE = "on SQLite alone; PostgreSQL, which takes twice as long, is for a release: --database postgresql"
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """One promise."""
@@ -114,11 +111,12 @@ class Row:
     unit: str = "trials"
     per_trial: float = 1
     """Units that a trial makes, at least; on average where trials differ."""
-    short: str = ""
-    """In what CI does less than the table asks, as all rows together have five minutes on two cores."""
     judged: Judgement = nothing_more
     """What must hold of all trials together."""
     databases: tuple[str, ...] = ("sqlite",)
+    """On which it can be tried."""
+    promised: tuple[str, ...] = ("sqlite",)
+    """On which it is tried unless others are named, by CI too."""
     more_controls: tuple[Control, ...] = ()
     """Of checks that the first has nothing to do with; each must be caught."""
     table: int = 0

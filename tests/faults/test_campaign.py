@@ -2,37 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Executor
+import fcntl
+import os
+import pickle
+from pathlib import Path
 from random import SystemRandom
 
 import pytest
 
 from tests.faults.__main__ import show
-from tests.faults.campaign import Plan, a_pool, run
+from tests.faults.campaign import Outcome, Plan, a_pool, run
 from tests.faults.rows import ROWS
 
 FIXED = "1"
-JOBS = 2
-"""In each process of the test runner, of which there is one for a processor: trials wait half of the time."""
-GROUPS = sorted({tuple(row.number for row in ROWS.values() if row.trial is one.trial) for one in ROWS.values()})
-"""Rows that share their trials run together."""
+PLACES = [(row.number, database) for row in ROWS.values() for database in row.promised]
+
+Shown = tuple[tuple[str, ...], dict[tuple[int, str], Outcome]]
+"""The seeds, and what each row showed on each database."""
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Executor]:
-    with a_pool(JOBS) as made:
-        yield made
+@pytest.fixture(scope="session")
+def campaign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """What all rows that were asked for showed.
+
+    They run together in one pool, so that no processor waits for the end of a row; where the tests themselves have
+    several processes, the first that comes here runs it, and the others wait for what it shows.
+    """
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    folder = tmp_path_factory.getbasetemp().parent if several else tmp_path_factory.getbasetemp()
+    kept = folder / "campaign.pickle"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            seeds = (FIXED, str(SystemRandom().randrange(1 << 32)))
+            plan = Plan(tuple(ROWS[number] for number in _wanted(request.session)), "ci", seeds)
+            with a_pool(plan.jobs) as pool:
+                outcomes = run(plan, pool)
+            part = kept.with_suffix(".part")
+            part.write_bytes(pickle.dumps((seeds, {(one.row.number, one.database): one for one in outcomes})))
+            part.rename(kept)
+    shown: Shown = pickle.loads(kept.read_bytes())
+    return shown
 
 
-@pytest.mark.parametrize("numbers", GROUPS, ids=lambda numbers: "-".join(map(str, numbers)))
-def test_the_promise_is_kept_and_the_row_would_see_it_broken(numbers: tuple[int, ...], pool: Executor) -> None:
-    seeds = (FIXED, str(SystemRandom().randrange(1 << 32)))
+def _wanted(session: pytest.Session) -> list[int]:
+    """The rows that are left of those in this file when the tests were chosen."""
+    chosen = [item for item in session.items if isinstance(item, pytest.Function) and item.path == Path(__file__)]
+    places: list[tuple[int, str]] = [item.callspec.params["place"] for item in chosen]  # type: ignore[misc]
+    return sorted({number for number, _ in places})
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: f"{place[0]}-{place[1]}")
+def test_the_promise_is_kept_and_the_row_would_see_it_broken(place: tuple[int, str], campaign: Shown) -> None:
+    seeds, outcomes = campaign
+    outcome = outcomes[place]
     print(f"seeds {seeds}")
-    outcomes = run(Plan(tuple(ROWS[number] for number in numbers), "ci", seeds, jobs=JOBS), pool, show)
-    for outcome in outcomes:
-        assert outcome.figures.breaches == [], seeds
-        assert [missed.build for missed in outcome.missed] == []
-        assert outcome.figures.trials >= outcome.row.table
+    show(outcome)
+    assert outcome.figures.breaches == [], seeds
+    assert [missed.build for missed in outcome.missed] == []
+    assert outcome.figures.trials >= outcome.row.table

@@ -18,7 +18,7 @@ import drip.store.sqlite
 from tests.databases import name_of, server
 from tests.faults.processes import Child, fork
 from tests.faults.proxy import a_proxy
-from tests.faults.registry import SQLITE_ALONE, Case, Control, Figures, Row
+from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.rows.durability import mark_anyway, whole_again
 from tests.faults.trial import Trial, a_trial, run_drip
 
@@ -255,10 +255,14 @@ _SQLITE: Kinds = [
 ]
 _POSTGRES: Kinds = [
     ("backends killed", _disturbed(_backends_killed)),
+    ("backends killed", _disturbed(_backends_killed)),
     ("restarted", _disturbed(_restarted(signal.SIGINT))),
     ("crashed", _disturbed(_restarted(signal.SIGQUIT))),
     ("paused", _disturbed(_paused)),
+    ("paused", _disturbed(_paused)),
     ("commit answer lost", _through_a_proxy(arrives=True)),
+    ("commit answer lost", _through_a_proxy(arrives=True)),
+    ("commit lost", _through_a_proxy(arrives=False)),
     ("commit lost", _through_a_proxy(arrives=False)),
 ]
 
@@ -280,13 +284,13 @@ ROWS = [
         promise="A busy database delays, loses nothing",
         fault="a lock held 0.3-30 s, a log emptied or deleted, a file read-only or cut short; PostgreSQL restarted,"
         " crashed, paused 0.5-20 s, its backends killed, a COMMIT or its answer lost",
-        ci=10 * len(_SQLITE),  # each fault is in the list twice, in one way or two
-        release=50 * len(_SQLITE),
-        short=SQLITE_ALONE,
-        table=len(_SQLITE),
+        ci=10 * len(_POSTGRES),  # each fault is in the lists twice, in one way or two
+        release=50 * len(_POSTGRES),
+        table=len(_POSTGRES),
         trial=trial,
         judged=it_happened,
         databases=("sqlite", "postgresql"),
+        promised=("sqlite", "postgresql"),
         control=Control(
             "sends although the mark was not written",
             mark_anyway,

@@ -24,7 +24,7 @@ from drip.engine.suppress import suppress
 from drip.store.claims import Claims
 from tests.engine.test_opt_out_properties import OptOuts
 from tests.faults.processes import PATIENCE, Child
-from tests.faults.registry import SQLITE_ALONE, Case, Control, Figures, Row
+from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.rows.overlap import no_fence
 from tests.faults.trial import SEQUENCE, Trial, a_trial, run_drip
 
@@ -194,12 +194,12 @@ ROWS = [
         promise="An opt-out holds from the moment it is confirmed",
         fault="one-click, page, API, command, complaint, at random moments of a running send",
         ci=500,
-        short=SQLITE_ALONE,
         release=10_000,
         unit="opt-outs",
         per_trial=DUE,
         trial=opt_out_trial,
         databases=("sqlite", "postgresql"),
+        promised=("sqlite", "postgresql"),
         control=Control("looks at consent before the claim only", no_fence, within=5, shows="marked after"),
     ),
     Row(

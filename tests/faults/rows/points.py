@@ -17,7 +17,7 @@ import drip.engine.worker
 from drip.engine.points import Point, listen
 from drip.engine.worker import Worker
 from tests.faults.processes import fork
-from tests.faults.registry import SQLITE_ALONE, Case, Control, Figures, Row
+from tests.faults.registry import Case, Control, Figures, Row
 from tests.faults.rows.kills import send_then_record
 from tests.faults.trial import Trial, a_trial, one_pass
 
@@ -168,10 +168,10 @@ ROWS = [
         fault="kill -9 at each point of the send path, the first, second and last time it is reached",
         ci=len(PLACES),
         release=len(PLACES) * 20,
-        short=SQLITE_ALONE,
         table=len(PLACES),
         trial=trial,
         databases=("sqlite", "postgresql"),
+        promised=("sqlite", "postgresql"),
         judged=every_point_was_killed_at,
         control=Control("sends, then records", send_then_record, within=1, shows="mailed twice", trial=at_the_answer),
     )
