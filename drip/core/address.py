@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
+
+from drip.core.immutable import immutable
 
 _LONGEST = 254
 """Octets of an address: RFC 5321's path of 256 without its brackets."""
@@ -28,7 +29,7 @@ _PLAIN_DOMAIN = re.compile(
 _NAMED = re.compile(r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"\s*|(?P<plain>[^<>]*))<(?P<email>[^<>]*)>', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Address:
     """A display name and an address, as in a From header."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from drip.core.immutable import immutable
+
 
 class DeliveryState(StrEnum):
     """How far a delivery got. A row exists only once something happened."""
@@ -58,7 +60,7 @@ class OutcomeKind(StrEnum):
     OUR_FAULT = "our_fault"  # our domain or relay is refused: stop the run, suppress nobody
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Outcome:
     """The answer of a transport to one message."""
 

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 from drip.core.delivery import Reason
 from drip.core.expressions import ExpressionFailed, compile_expression
+from drip.core.immutable import immutable
 from drip.core.schedule import next_open
 from drip.core.sequence import INHERIT, Sequence, Step
 from drip.core.subscription import CancelReason
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Send:
     """Render it and hand it over."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from drip.core.edits import next_step
+from drip.core.immutable import immutable
 from drip.core.schedule import base_of, due_at
 from drip.core.sequence import Sequence as EmailSequence
 from drip.core.sequence import Step
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Progress:
     """What of a person decides their next step."""
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from drip.core.address import Address
+from drip.core.immutable import immutable
 from drip.core.sequence import Source, Step
 from drip.core.settings import Settings
 from drip.core.tokens import Purpose, make_token
@@ -22,7 +22,7 @@ from drip.render.message import Message
 from drip.render.mime import write_message
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Composed:
     """A message ready to be handed over."""
 

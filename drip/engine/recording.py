@@ -7,12 +7,13 @@ hand, but move nobody who has left.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 
 from drip.core.delivery import DeliveryState, Outcome, OutcomeKind, Reason, retry_wait
 from drip.core.events import EventType
+from drip.core.immutable import immutable
 from drip.core.policy import Cancel, Decision, Defer, Fail, Skip
 from drip.core.settings import Settings
 from drip.core.subscription import CancelReason, SuppressionReason
@@ -30,7 +31,7 @@ FINAL = (OutcomeKind.REFUSED, OutcomeKind.BAD_ADDRESS, OutcomeKind.NO_MAILBOX)
 """Answers after which a message is not to be tried again."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Case:
     """A result with what is needed to record it."""
 

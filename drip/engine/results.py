@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from drip.core.delivery import Outcome
+from drip.core.immutable import immutable
 from drip.core.policy import Decision
 from drip.engine.records import Claim
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Result:
     """What came of one claim: a decision before rendering, or the outcome of handing it over."""
 
@@ -26,7 +26,7 @@ class Result:
     """Of the message that was handed over, with its brackets; None when none was."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Fact:
     """What was recorded, as it is counted and shown."""
 

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from drip.core.delivery import Outcome, OutcomeKind
+from drip.core.immutable import immutable
 from drip.engine.ledger import Ledger
 from drip.engine.points import Point, reached
 from drip.engine.ports import Store
@@ -35,7 +35,7 @@ REACHING = (OutcomeKind.NO_MAILBOX, OutcomeKind.REFUSED, OutcomeKind.OUR_FAULT)
 """Outcomes whose record touches people whom other workers may hold."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Entry:
     """What waits to be written."""
 

@@ -15,6 +15,7 @@ from jinja2 import nodes
 from markupsafe import Markup
 
 from drip.core.address import Address
+from drip.core.immutable import immutable
 from drip.core.sequence import Definition, Step
 from drip.core.settings import Settings
 from drip.errors import RenderFailed
@@ -34,7 +35,7 @@ _OWN_HEADER = "x-drip-delivery"
 _NOT_IN_FEEDBACK_ID = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Recipient:
     """One person, for one message."""
 

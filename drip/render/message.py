@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from drip.core.address import Address
+from drip.core.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Message:
     """One rendered email. Values may hold any text: the MIME writer makes them safe.
 

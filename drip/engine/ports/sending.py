@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from drip.core.delivery import Outcome
+from drip.core.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Envelope:
     """Who a message is from and to, as the server is told; not what its headers say."""
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from drip.core.delivery import DeliveryState, Reason
+from drip.core.immutable import immutable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Worker:
     lease_until: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Claim:
     """A step of one person, owned by this worker until it is recorded or the lease runs out."""
 
@@ -44,7 +45,7 @@ class Claim:
     suppressed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Marked:
     """What the mark writes into the delivery."""
 
@@ -67,7 +68,7 @@ class Sending:
     """Tries made, this one included."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Accepted:
     """A server took a marked message."""
 
@@ -79,7 +80,7 @@ class Accepted:
     answer: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Advance:
     """A person moves on from a step: it was handled, or it was removed."""
 

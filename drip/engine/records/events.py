@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from drip.core.events import EventType
+from drip.core.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Event:
     """One fact."""
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from drip.core.delivery import DeliveryState, Reason
+from drip.core.immutable import immutable
 from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
 
 
@@ -36,7 +37,7 @@ class Suppression:
     added_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Person:
     """A subscription with what its schedule depends on: what edits, resumes and records work with."""
 
@@ -108,7 +109,7 @@ def _follows_schedule(state: DeliveryState | None, reason: Reason | None) -> boo
     return state is None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NewSubscription:
     """What is inserted when somebody subscribes."""
 
