@@ -76,6 +76,7 @@ class SqliteDatabase(Database):
             ":memory:" if path is None else str(path),
             lock_type="IMMEDIATE",
             timeout=BUSY_TIMEOUT,
+            cached_statements=512,  # those over rows of parameters are others for each number of rows
             autoconnect=False,
             pragmas={
                 "journal_mode": "wal",
