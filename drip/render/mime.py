@@ -12,6 +12,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from drip.core.address import Address
+from drip.core.mail_data import MailData
 from drip.errors import RenderFailed
 from drip.render.headers import address_field, date_field, machine_field, text_field
 from drip.render.message import Message
@@ -37,7 +38,7 @@ _TEXT = b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding
 _HTML = b'Content-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 
 
-def write_message(message: Message) -> bytes:
+def write_message(message: Message) -> MailData:
     """The message with CRLF line ends, quoted-printable, text first; text alone where there is no HTML.
 
     No line is over 998 octets, and none over 78 but for addresses and links that are longer. The same message gives
@@ -48,17 +49,19 @@ def write_message(message: Message) -> bytes:
     """
     head = b"".join(_head(message))
     if message.html_pieces is None:
-        return head + _TEXT + _ended(quoted_printable(message.text_pieces))
+        return MailData(head + _TEXT + _ended(quoted_printable(message.text_pieces)))
     # "=_" stands in no quoted-printable text (RFC 2045, 6.7), so the boundary stands in no part.
     boundary = b"=_drip_" + sha256(message.message_id.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
     line = b"\r\n--" + boundary
-    return b"".join(
-        (
-            head,
-            b'Content-Type: multipart/alternative;\r\n boundary="' + boundary + b'"\r\n',
-            *(line, b"\r\n", _TEXT, quoted_printable(message.text_pieces)),
-            *(line, b"\r\n", _HTML, quoted_printable(message.html_pieces)),
-            *(line, b"--\r\n"),
+    return MailData(
+        b"".join(
+            (
+                head,
+                b'Content-Type: multipart/alternative;\r\n boundary="' + boundary + b'"\r\n',
+                *(line, b"\r\n", _TEXT, quoted_printable(message.text_pieces)),
+                *(line, b"\r\n", _HTML, quoted_printable(message.html_pieces)),
+                *(line, b"--\r\n"),
+            )
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from drip.core.delivery import Outcome, OutcomeKind
+from drip.core.mail_data import MailData
 from drip.engine.ports import Envelope
 from drip.transport.answers import misconfigured
 
@@ -16,6 +17,8 @@ _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 def with_crlf(content: bytes) -> bytes:
     """The content with CRLF line ends and nothing else: a bare CR or LF can hide a second message (CVE-2023-51764)."""
+    if isinstance(content, MailData):
+        return content
     rest = b"".join(content.split(b"\r\n"))  # what is left has no line ends, or they are none of ours
     if b"\n" in rest or b"\r" in rest:
         content = _ANY_LINE_END.sub(b"\r\n", content)
