@@ -391,5 +391,5 @@ def test_long_subjects_are_folded_at_78() -> None:
 
 def test_without_html_the_text_goes_alone() -> None:
     data = write_message(replace(PLAIN, html_pieces=None))
-    assert b"multipart" not in data
+    assert b"multipart" not in bytes(data)
     assert data.endswith(b"\r\n\r\nHola\r\n")
