@@ -255,4 +255,7 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115
     # People are made by the hundred thousand, and kept: looking for cycles among them is a sixth of a large apply.
     gc.set_threshold(50_000)
-    drip()
+    try:
+        drip()
+    finally:
+        gc.freeze()  # at the end the interpreter would look for cycles in all there is, and the system frees it anyway

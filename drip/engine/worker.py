@@ -32,6 +32,9 @@ BATCH = 200
 LARGEST_BATCH, SOON = 800, 0.1
 """A batch of which half is worked off within so many seconds is followed by one twice as large, as each costs a commit;
 one that takes longer is not, as what one process holds is not for the others."""
+SMALLEST_BATCH, SHARES = 32, 2
+"""Of what is left to do, each of several workers claims one of so many shares at a time and no fewer than the smallest
+batch, so that they end together."""
 FRUITLESS = 3
 """Batches in a row of which everything was given back: then the pass ends, lest it never does."""
 LONGEST_ROOM_WAIT = 5.0
@@ -145,11 +148,12 @@ class Worker:
         while not self._halt.is_set() and (left is None or left > 0) and self._gets_on():
             self._renew()
             begun = time.monotonic()
-            claims = self._claim(batch if left is None else min(batch, left))
+            wanted = self._share(batch if left is None else min(batch, left))
+            claims = self._claim(wanted)
             if claims:
                 left = None if left is None else left - len(claims)
                 self._hand_out(claims)
-                self._wait_for(batch // 2)
+                self._wait_for(max(wanted // 2, SMALLEST_BATCH))
                 batch = min(2 * batch, LARGEST_BATCH) if time.monotonic() - begun < SOON else max(batch // 2, BATCH)
             elif not self._settle_down() and not self._waits_for_room():
                 break
@@ -265,6 +269,14 @@ class Worker:
             self._note(fact)
         self._report.room_at = self._room.free_at
         return claims
+
+    def _share(self, limit: int) -> int:
+        """At most `limit`; towards the end less, where others are at work too."""
+        workers = len(self._store.claims.workers())
+        if workers < 2:
+            return limit
+        left = self._store.claims.count_due_to(limit * workers * SHARES, self._clock())
+        return min(limit, max(SMALLEST_BATCH, left // (workers * SHARES)))
 
     def _waits_for_room(self) -> bool:
         """Wait until the limits leave room again, if that is soon; False when the pass had better end.

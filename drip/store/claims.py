@@ -87,6 +87,15 @@ ADVANCE = """
 """
 
 
+COUNT_DUE_TO = """
+    SELECT COUNT(*) FROM (
+        SELECT s.id FROM sequence q {join} subscription s ON s.sequence_id = q.id
+        WHERE q.status = 'active' AND s.status = 'active' AND s.owner IS NULL
+            AND s.next_send_at IS NOT NULL AND s.next_send_at <= ?
+        LIMIT ?) found
+"""
+
+
 class Claims:
     """Who sends what, and how far it got."""
 
@@ -193,6 +202,11 @@ class Claims:
     def count_due(self, now: datetime) -> int:
         """How many people in active sequences are due and unclaimed."""
         return int(self._database.value(COUNT_DUE, to_milliseconds(now)))
+
+    def count_due_to(self, most: int, now: datetime) -> int:
+        """As `count_due`, counted no further than to `most`."""
+        sql = COUNT_DUE_TO.format(join=self._database.ordered_join)
+        return int(self._database.value(sql, to_milliseconds(now), most))
 
     def next_due(self) -> datetime | None:
         """When the next one of an active sequence is due; None when nobody waits."""
