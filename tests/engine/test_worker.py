@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
 import pytest
 
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.engine import worker as worker_module
+from drip.engine.leases import LEASE
 from drip.engine.ledger import Ledger
 from drip.engine.points import Point
 from drip.engine.ports import Envelope
@@ -239,3 +242,34 @@ def test_a_worker_that_slept_through_its_lease_goes_on_with_new_claims(
         assert lab.store.claims.workers() == []
         assert sleeper.run_once().counts["sent"] == 2
         assert len(lab.store.claims.workers()) == 1
+
+
+def sizes_of_claims(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many each claim asks for, from now on."""
+    sizes, claim = [], Ledger.claim
+
+    def noted(self: Ledger, now: datetime, limit: int) -> Any:
+        sizes.append(limit)
+        return claim(self, now, limit)
+
+    monkeypatch.setattr(Ledger, "claim", noted)
+    return sizes
+
+
+def test_of_several_workers_each_claims_a_share_of_what_is_left(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = sizes_of_claims(monkeypatch)
+    crowd(lab, 600)
+    with lab.store.transaction():
+        lab.store.claims.register("elsewhere", 1, "", lab.now, lab.store.awake() + LEASE)
+    report = lab.tick()
+    assert report.counts["sent"] == 600
+    assert shares[:3] == [150, 112, 84]
+    assert sorted(shares, reverse=True) == shares
+    assert shares[-1] == worker_module.SMALLEST_BATCH
+
+
+def test_a_worker_alone_claims_whole_batches(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = sizes_of_claims(monkeypatch)
+    crowd(lab, 300)
+    lab.tick()
+    assert min(shares) >= worker_module.BATCH

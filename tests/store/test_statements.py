@@ -12,6 +12,7 @@ import pytest
 from drip.core.delivery import Outcome, OutcomeKind
 from drip.core.settings import Limits, Rate
 from drip.core.subscription import SubscriptionStatus
+from drip.engine.leases import LEASE
 from tests.lab import DAY, HOUR, Lab, a_sequence, a_step, accept, open_lab
 
 pytestmark = pytest.mark.sqlite
@@ -109,6 +110,8 @@ def test_a_pass_looks_through_no_growing_table(crowd: Lab, monkeypatch: pytest.M
         for _ in range(40):
             crowd.move("1h")
             crowd.tick()
+        crowd.processes.all_gone = False
+        crowd.store.claims.register("beside", 1, "1", crowd.now, crowd.store.awake() + LEASE)
         crowd.move("2d")
         crowd.tick()
         assert len(recorder.seen) > 25
