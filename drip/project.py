@@ -60,6 +60,12 @@ class Project:
         noted = self.settings.transport is TransportKind.SMTP
         return quiet(self.settings.database, to_milliseconds(now), noted=noted)
 
+    def count_due_to(self, most: int, now: datetime) -> int | None:
+        """How many are due, counted no further than to `most`; None where the database has to be opened to know."""
+        from drip.store.glance import count_due_to
+
+        return count_due_to(self.settings.database, most, to_milliseconds(now))
+
     @contextmanager
     def opened(self) -> Iterator[Store]:
         """The database, open for this thread and with today's schema.
@@ -96,9 +102,9 @@ class Project:
         other.__dict__["store"] = self.store
         return other
 
-    def sharing(self, processes: int) -> Project:
-        """The same project, for one of so many processes that share the connections of drip.yaml."""
-        return self if processes == 1 else self.connecting(max(1, self.connections // processes))
+    def share(self, processes: int) -> int:
+        """Connections for each of so many processes that share those of drip.yaml."""
+        return max(1, self.connections // processes)
 
     @cached_property
     def high_water(self) -> HighWaterMark:

@@ -10,7 +10,7 @@ from drip.core.delivery import DeliveryState, Reason
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.records import Accepted, Advance, Claim, Marked, Sending, Worker
 from drip.store.database import GROUP, Database
-from drip.store.glance import COUNT_DUE, DUE_SEQUENCES, WORKERS
+from drip.store.glance import COUNT_DUE, COUNT_DUE_TO, DUE_SEQUENCES, WORKERS
 from drip.store.rows import load, marks, ms
 
 CLAIM = """
@@ -84,15 +84,6 @@ ADVANCE = """
     FROM v WHERE subscription.id = v.id AND subscription.claim = v.claim AND subscription.next_step_id = v.step_id
         AND subscription.status IN ('active', 'paused')
     RETURNING subscription.id
-"""
-
-
-COUNT_DUE_TO = """
-    SELECT COUNT(*) FROM (
-        SELECT s.id FROM sequence q {join} subscription s ON s.sequence_id = q.id
-        WHERE q.status = 'active' AND s.status = 'active' AND s.owner IS NULL
-            AND s.next_send_at IS NOT NULL AND s.next_send_at <= ?
-        LIMIT ?) found
 """
 
 

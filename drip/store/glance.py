@@ -32,6 +32,13 @@ COUNT_DUE = """
         AND s.owner IS NULL AND s.next_send_at IS NOT NULL AND s.next_send_at <= ?)), 0)
     FROM sequence q WHERE q.status = 'active'
 """
+COUNT_DUE_TO = """
+    SELECT COUNT(*) FROM (
+        SELECT s.id FROM sequence q {join} subscription s ON s.sequence_id = q.id
+        WHERE q.status = 'active' AND s.status = 'active' AND s.owner IS NULL
+            AND s.next_send_at IS NOT NULL AND s.next_send_at <= ?
+        LIMIT ?) found
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +57,44 @@ def quiet(url: str, now: int, *, noted: bool) -> Quiet | None:
         now: milliseconds since 1970.
         noted: whether the file beside the database must be up to date; else it may only not be ahead.
     """
-    scheme, _, rest = url.partition("://")
-    path = Path(rest[1:])
-    if scheme != "sqlite" or not path.is_absolute() or not path.exists():
+    if (path := _file(url)) is None:
         return None
     space = os.statvfs(path.parent)
     if space.f_bavail * space.f_frsize < FREE_SPACE_FLOOR:
         return None
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as connection:
+        with _connected(path) as connection:
             return _quiet(connection, path, now, noted)
     except sqlite3.Error:
         return None  # whoever opens it in earnest will know what to say
+
+
+def count_due_to(url: str, most: int, now: int) -> int | None:
+    """How many are due, counted no further than to `most`; None where the database has to be opened to know.
+
+    Args:
+        now: milliseconds since 1970.
+    """
+    if (path := _file(url)) is None:
+        return None
+    try:
+        with _connected(path) as connection:
+            if _value(connection, "PRAGMA user_version") != SCHEMA_VERSION:
+                return None
+            found: int = connection.execute(COUNT_DUE_TO.format(join="CROSS JOIN"), (now, most)).fetchone()[0]
+            return found
+    except sqlite3.Error:
+        return None
+
+
+def _file(url: str) -> Path | None:
+    scheme, _, rest = url.partition("://")
+    path = Path(rest[1:])
+    return path if scheme == "sqlite" and path.is_absolute() and path.exists() else None
+
+
+def _connected(path: Path) -> closing[sqlite3.Connection]:
+    return closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True))
 
 
 def _quiet(connection: sqlite3.Connection, path: Path, now: int, noted: bool) -> Quiet | None:

@@ -6,12 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from drip.cli.invocation import Invocation
     from drip.cli.sending.processes import Processes
     from drip.engine.report import Report
     from drip.engine.worker import Worker
+    from drip.project import Project
     from drip.store.store import Store
 
 WORTHWHILE = 2000
@@ -58,20 +60,39 @@ class Crew:
             self._others.close()
 
     @property
-    def shares(self) -> bool:
-        """Whether the connections of drip.yaml are for all processes together: nobody asked for more."""
-        return self._wanted is None
+    def is_wanted(self) -> bool:
+        """Whether somebody asked for more processes than this one."""
+        return self._wanted is not None
+
+    def count_at_a_glance(self, now: datetime) -> int | None:
+        """As `count`, without opening the database, so that the others start while this process gets ready.
+
+        None where it has to be opened to know.
+        """
+        return self._counted(lambda most: self._invocation.project.count_due_to(most, now))
 
     def count(self, store: Store, now: datetime) -> int:
         """How many processes the next pass is worth, this one included."""
-        first = None if self._wanted == 1 else store.claims.next_due()
-        if first is None or first > now:
-            return 1
-        if self._wanted is None and self._invocation.settings.transport != "smtp":
-            return 1  # a disk is not faster for being asked twice
-        from drip.engine.worker import BATCH
+        return self._counted(lambda most: store.claims.count_due_to(most, now)) or 1
 
-        return worth(self._wanted, store.claims.count_due(now), BATCH, self._invocation.project.connections)
+    def project(self, count: int) -> Project:
+        """The project for this one of `count` processes, with its share of the connections."""
+        share = self._share(count)
+        return self._invocation.project if share is None else self._invocation.project.connecting(share)
+
+    def _counted(self, due_to: Callable[[int], int | None]) -> int | None:
+        if self._wanted == 1 or (self._wanted is None and self._invocation.settings.transport != "smtp"):
+            return 1  # a disk is not faster for being asked twice
+        batch = 0 if self._wanted is None else _batch()
+        due = due_to(MOST * WORTHWHILE if self._wanted is None else self._wanted * batch)
+        return None if due is None else worth(self._wanted, due, batch, self._invocation.project.connections)
+
+    def _share(self, count: int) -> int | None:
+        """Connections for each: those of drip.yaml are for all together, where nobody asked for more processes.
+
+        None is as many as drip.yaml says.
+        """
+        return self._invocation.project.share(count) if self._wanted is None and count > 1 else None
 
     def beside(self, worker: Worker) -> Crew:
         """What stops that worker and the others."""
@@ -86,7 +107,7 @@ class Crew:
         if self._others is not None:
             self._others.stop()
 
-    def start(self, count: int, connections: int | None) -> None:
+    def start(self, count: int) -> None:
         """Start the others, so that there are `count`."""
         if count < 2:
             return
@@ -94,7 +115,7 @@ class Crew:
 
         if self._others is None:
             self._others = Processes(self._invocation, self._pretended)
-        self._others.start(count - 1, connections)
+        self._others.start(count - 1, self._share(count))
         if self._stopped:
             self._others.stop()
 
@@ -114,6 +135,12 @@ class Crew:
                 note(done.words.rstrip())
             self.code = max(self.code, 1 if done.crashed else done.code)
         return crashed
+
+
+def _batch() -> int:
+    from drip.engine.worker import BATCH
+
+    return BATCH
 
 
 def _cores() -> int:

@@ -115,13 +115,17 @@ def _once(invocation: Invocation, limit: int | None, clock: Callable[[], datetim
         report = Report(next_due_at=next_due, seconds=time.monotonic() - started)
         _say(invocation, report, clock(), as_json)
         return DONE
+    count = crew.count_at_a_glance(clock())
+    if count is not None:
+        crew.start(count)
     from drip.cli.sending.telling import Teller
     from drip.cli.stopping import stopped_by_signals
 
     with invocation.opened() as store, Teller(invocation) as teller:
-        count = crew.count(store, clock())
-        project = invocation.project.sharing(count if crew.shares else 1)
-        crew.start(count, project.connections if crew.shares else None)
+        if count is None:
+            count = crew.count(store, clock())
+            crew.start(count)
+        project = crew.project(count)
         worker = project.worker(clock=clock, told=teller.tell)
         posting = project.courier(clock=clock) if store.endpoints.any() else nullcontext()
         with stopped_by_signals(crew.beside(worker)), posting as courier:
@@ -190,7 +194,7 @@ def _loop(
     told: list[str] = [""]
 
     def before_pass() -> None:
-        crew.start(1 if crew.shares else crew.count(invocation.project.store, clock()), None)
+        crew.start(crew.count(invocation.project.store, clock()) if crew.is_wanted else 1)
 
     def after_pass(report: Report) -> None:
         crew.join(report)

@@ -1,0 +1,40 @@
+"""What is seen of a database without opening it in earnest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drip.core.moments import to_milliseconds
+from drip.store.glance import count_due_to
+from tests.lab import HOUR, Lab, a_sequence, a_step
+
+pytestmark = pytest.mark.sqlite
+
+
+def due(lab: Lab, most: int) -> int | None:
+    return count_due_to(f"sqlite:///{lab.store.database.place}", most, to_milliseconds(lab.now))
+
+
+def test_those_who_are_due_are_counted_as_far_as_is_asked(lab: Lab) -> None:
+    lab.apply(a_sequence(a_step("one")))
+    lab.crowd(7)
+    lab.subscribe("later@example.com", started_at=lab.now + HOUR)
+    assert [due(lab, most) for most in (3, 7, 8, 100)] == [3, 7, 7, 7]
+    assert lab.store.claims.count_due_to(100, lab.now) == lab.store.claims.count_due(lab.now) == 7
+
+
+def test_nothing_is_said_of_a_database_of_another_version(lab: Lab) -> None:
+    lab.store.database.run("PRAGMA user_version = 3")
+    assert due(lab, 10) is None
+
+
+@pytest.mark.parametrize("url", ["postgresql://user@host/name", "sqlite:////nowhere/drip.db"])
+def test_nothing_is_said_of_what_is_no_file(url: str) -> None:
+    assert count_due_to(url, 10, 0) is None
+
+
+def test_nothing_is_said_of_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "drip.db").write_bytes(b"This is no database." * 100)
+    assert count_due_to(f"sqlite:///{tmp_path / 'drip.db'}", 10, 0) is None
