@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from drip.core.moments import to_milliseconds
 from drip.store.glance import count_due_to
-from tests.lab import HOUR, Lab, a_sequence, a_step
+from tests.lab import HOUR, Lab, a_sequence, a_step, open_lab
 
 pytestmark = pytest.mark.sqlite
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    with open_lab(tmp_path) as opened:
+        yield opened
 
 
 def due(lab: Lab, most: int) -> int | None:
