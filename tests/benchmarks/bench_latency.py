@@ -91,11 +91,11 @@ async def _later(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     loop.call_later(WAY, writer.close)
 
 
-def rate(port: int, count: int, connections: int) -> float:
+def rate(port: int, count: int, connections: int, *options: str) -> float:
     """Messages a second of one pass."""
     with tempfile.TemporaryDirectory() as folder:
         make_project(Path(folder), port, count, connections=connections)
-        return count / run_drip(Path(folder), count)
+        return count / run_drip(Path(folder), count, *options)
 
 
 def main() -> None:
@@ -103,10 +103,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench_latency")
     parser.add_argument("--count", type=int, default=20_000)
     count = parser.parse_args().count
-    with served(slow_server) as port:
-        found = rate(port, count, CONNECTIONS)
     most = CONNECTIONS / THINK
-    print(f"a server of 50 ms, 50 connections: {found:7.0f}/s, {found / most:.0%} of what can be (goal 90%)")
+    with served(slow_server) as port:
+        for name, options in (("", ()), (", --workers 1", ("--workers", "1"))):
+            found = rate(port, count, CONNECTIONS, *options)
+            print(f"a server of 50 ms, 50 connections{name}: {found:.0f}/s, {found / most:.1%} of what can be (goal 90%)")
     rates = {}
     for name, options in (("with", ()), ("without", ("-p",))):
         with sink(*options) as behind, served(relay_to(behind)) as port:
