@@ -107,7 +107,7 @@ def main() -> None:
     with served(slow_server) as port:
         for name, options in (("", ()), (", --workers 1", ("--workers", "1"))):
             found = rate(port, count, CONNECTIONS, *options)
-            print(f"a server of 50 ms, 50 connections{name}: {found:.0f}/s, {found / most:.1%} of what can be (goal 90%)")
+            print(f"50 ms a message, 50 connections{name}: {found:.0f}/s, {found / most:.1%} of what can be (goal 90%)")
     rates = {}
     for name, options in (("with", ()), ("without", ("-p",))):
         with sink(*options) as behind, served(relay_to(behind)) as port:
