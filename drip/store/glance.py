@@ -97,8 +97,26 @@ def _connected(path: Path) -> closing[sqlite3.Connection]:
     return closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True))
 
 
+def ends_within_a_page(path: Path, page: int) -> bool:
+    """Whether a file was cut short, which SQLite takes for a last page that ends in zeros.
+
+    `page` is in octets. While others write, their log has what the file may lack. The file is not opened: to close it
+    would end SQLite's locks on it (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    return _size(path.with_name(path.name + "-wal")) == 0 and _size(path) % page > 0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _quiet(connection: sqlite3.Connection, path: Path, now: int, noted: bool) -> Quiet | None:
     if _value(connection, "PRAGMA user_version") != SCHEMA_VERSION or not _agrees(connection, path, noted):
+        return None
+    if ends_within_a_page(path, _value(connection, "PRAGMA page_size")):
         return None
     if _value(connection, WORKERS) is not None:
         return None

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from drip.errors import DatabaseBusy, DatabaseEmpty, DatabaseUnavailable
 from drip.store.database import Cursor, Database, GivenUp
 from drip.store.driverless import peewee, without_drivers
-from drip.store.glance import FREE_SPACE_FLOOR
+from drip.store.glance import FREE_SPACE_FLOOR, ends_within_a_page
 
 BUSY_TIMEOUT = 30
 """Seconds that a writer waits for another."""
@@ -25,7 +25,6 @@ _SWEEP_TIMEOUT = 2
 _STEPS_BETWEEN_LOOKS = 500_000
 """Of SQLite's virtual machine: about ten milliseconds. Each look takes the interpreter's lock."""
 
-_CORRUPT = ("the database is damaged", "restore a backup; `drip db check` says more")
 _WORDS = {
     "SQLITE_BUSY": ("another program holds the database", "try again; the lock is waited for 30 seconds"),
     "SQLITE_FULL": ("the disk is full", "free some space; nothing was changed"),
@@ -33,7 +32,7 @@ _WORDS = {
     "SQLITE_READONLY": ("the database can't be written", "look at the permissions of the file and its folder"),
     "SQLITE_CANTOPEN": ("the database can't be opened", "look at the path and its permissions"),
     "SQLITE_NOTADB": ("the file is not a database", "look at `database` in drip.yaml"),
-    "SQLITE_CORRUPT": _CORRUPT,
+    "SQLITE_CORRUPT": ("the database is damaged", "restore a backup; `drip db check` says more"),
 }
 
 
@@ -111,18 +110,11 @@ class SqliteDatabase(Database):
     def connect(self) -> None:
         with self.translated():
             self.peewee.connect(reuse_if_open=True)
-        if self._is_cut():
+        if self.path is not None and ends_within_a_page(self.path, int(self.value("PRAGMA page_size"))):
             self.close()
-            raise DatabaseUnavailable(f"{_CORRUPT[0]} ({self.place})", _CORRUPT[1])
-
-    def _is_cut(self) -> bool:
-        """Whether the file ends within a page, which SQLite takes for a page that ends in zeros.
-
-        While others write, their log has what the file may lack.
-        """
-        if self.path is None or _size(self.path.with_name(self.path.name + "-wal")) > 0:
-            return False
-        return _size(self.path) % int(self.value("PRAGMA page_size")) > 0
+            raise DatabaseUnavailable(
+                f"the database is damaged: its file was cut short ({self.path})", "restore a backup"
+            )
 
     def close(self) -> None:
         self.peewee.close()
@@ -321,12 +313,3 @@ class SqliteDatabase(Database):
                 f"only {free // 1_048_576} MB are free on the disk of {self.path.name}",
                 "nothing is sent below 64 MB, as it might not be recorded: free some space",
             )
-
-
-def _size(path: Path) -> int:
-    """Octets of a file; 0 where there is none. It is not opened: to close it would end SQLite's locks on it
-    (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_)."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -105,9 +105,11 @@ def main() -> None:
     count = parser.parse_args().count
     most = CONNECTIONS / THINK
     with served(slow_server) as port:
-        for name, options in (("", ()), (", --workers 1", ("--workers", "1"))):
-            found = rate(port, count, CONNECTIONS, *options)
-            print(f"50 ms a message, 50 connections{name}: {found:.0f}/s, {found / most:.1%} of what can be (goal 90%)")
+        for setting in ([], ["--workers", "1"]):
+            found = rate(port, count, CONNECTIONS, *setting)
+            print(
+                f"50 ms a message, {' '.join(['50 connections', *setting])}: {found:.0f}/s, {found / most:.1%} of what can be (goal 90%)"
+            )
     rates = {}
     for name, options in (("with", ()), ("without", ("-p",))):
         with sink(*options) as behind, served(relay_to(behind)) as port:

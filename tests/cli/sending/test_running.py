@@ -151,6 +151,14 @@ def test_a_dry_run_does_not_migrate(ada: Cli) -> None:
     assert _trace(ada.folder) == before
 
 
+@pytest.mark.sqlite
+def test_a_database_that_was_cut_short_is_not_taken_for_one_in_which_nobody_waits(ada: Cli) -> None:
+    ada("run", "--once")
+    file = ada.folder / "drip.db"
+    os.truncate(file, file.stat().st_size - 1)
+    assert "cut short" in ada("run", "--once", code=3).stderr
+
+
 def _loop(cli: Cli, *options: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
