@@ -107,9 +107,8 @@ def main() -> None:
     with served(slow_server) as port:
         for setting in ([], ["--workers", "1"]):
             found = rate(port, count, CONNECTIONS, *setting)
-            print(
-                f"50 ms a message, {' '.join(['50 connections', *setting])}: {found:.0f}/s, {found / most:.1%} of what can be (goal 90%)"
-            )
+            name = " ".join(["50 connections", *setting])
+            print(f"50 ms a message, {name}: {found:.0f}/s, {found / most:.1%} of what can be (goal 90%)")
     rates = {}
     for name, options in (("with", ()), ("without", ("-p",))):
         with sink(*options) as behind, served(relay_to(behind)) as port:
