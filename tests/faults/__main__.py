@@ -33,7 +33,7 @@ def main() -> int:
         controls=not arguments.no_controls,
     )
     with a_pool(plan.jobs) as pool:
-        outcomes = run(plan, pool, show)
+        outcomes = run(plan, pool, _told, _progress)
     failed = [outcome for outcome in outcomes if not outcome.passed]
     print(f"{len(outcomes)} rows in {time.monotonic() - begun:.0f} s, {len(failed)} failed")
     return 1 if failed else 0
@@ -57,6 +57,21 @@ def show(outcome: Outcome) -> None:
         if what.startswith(NOT_TRIED):
             print(f"      {what} ({times} trials)")
     sys.stdout.flush()
+
+
+_CLEAR = "\r\033[K"
+
+
+def _progress(done: int, of: int) -> None:
+    """For who looks on: all rows go on together, so that the first is done late."""
+    if sys.stderr.isatty():
+        print(f"{_CLEAR}{done} of {of} parts" if done < of else _CLEAR, end="", file=sys.stderr, flush=True)
+
+
+def _told(outcome: Outcome) -> None:
+    if sys.stderr.isatty():
+        print(_CLEAR, end="", file=sys.stderr, flush=True)
+    show(outcome)
 
 
 def _line(*cells: object) -> None:

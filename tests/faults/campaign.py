@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import io
 import multiprocessing
@@ -19,7 +20,7 @@ from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
 from random import Random
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from tests.faults.processes import end_with_the_parent, processor_seconds
 from tests.faults.registry import LENIENCE, Case, Control, Figures, Row, Trial
@@ -72,8 +73,18 @@ class Outcome:
         return not self.figures.breaches and not self.missed
 
 
-def run(plan: Plan, pool: Executor, told: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
-    """Run a plan in a pool of so many jobs; `told` is called for each row when it is done."""
+def run(
+    plan: Plan,
+    pool: Executor,
+    told: Callable[[Outcome], None] = lambda outcome: None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> list[Outcome]:
+    """Run a plan in a pool of so many jobs.
+
+    Args:
+        told: is called for each row when it is done, in their order.
+        progress: is called, in another thread, when one more of so many parts is done.
+    """
     works = [
         _Work(row, database, plan)
         for row in plan.rows
@@ -83,12 +94,12 @@ def run(plan: Plan, pool: Executor, told: Callable[[Outcome], None] = lambda out
     shared: dict[tuple[Trial, str], _Work] = {}
     for work in works:
         work.trials_of(shared.setdefault((work.row.trial, work.database), work))
-    # The first rows wait for processes half of the time, the last compute: side by side, no processor is idle.
-    half = len(works) // 2
-    for pair in zip_longest(works[:half], works[half:]):
-        parts = [work.parts(pool) for work in pair if work is not None]
-        for submit in (one for both in zip_longest(*parts) for one in both if one is not None):
-            submit()
+    # A part of each row in turn: some rows wait and others compute, and side by side no processor is idle.
+    for submit in (one for turn in zip_longest(*(work.parts(pool) for work in works)) for one in turn if one):
+        submit()
+    handed_in = [future for work in works for future in work.futures]
+    for future in handed_in:
+        future.add_done_callback(lambda _: progress(sum(one.done() for one in handed_in), len(handed_in)))
     return [work.gather(told) for work in works]
 
 
@@ -128,6 +139,11 @@ class _Work:
     def _hand_in(self, pool: Executor, into: list[Future[T]], work: Callable[..., T], *arguments: object) -> None:
         into.append(pool.submit(work, *arguments))
 
+    @property
+    def futures(self) -> list[Future[Any]]:
+        """All that it handed in."""
+        return [*self._trials, *self._controls]
+
     def gather(self, told: Callable[[Outcome], None]) -> Outcome:
         """What it showed, when all is done."""
         outcome = Outcome(self.row, self.database)
@@ -146,7 +162,8 @@ class _Work:
 @contextlib.contextmanager
 def a_pool(jobs: int) -> Iterator[Executor]:
     """Processes that have no threads and may fork."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     with (
         tempfile.TemporaryDirectory(prefix="drip-campaign-") as shared,
         ProcessPoolExecutor(jobs, context, initializer=_warm_up, initargs=(Path(shared),)) as pool,
@@ -195,6 +212,8 @@ def run_trial(trial: Trial, row: int, number: int, seed: str, database: str) -> 
             text = traceback.format_exc()
             figures = Figures(trials=1, breaches=[f"raised: {text.strip().splitlines()[-1]}\n{text}{said.getvalue()}"])
     figures.seconds += processor_seconds() - before
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # a fork costs by the pages that its parent holds
     return figures
 
 
