@@ -11,6 +11,7 @@ import itertools
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,9 +44,28 @@ _EMPTY = """
 """
 
 
+_like: list[Callable[[], Path]] = []
+
+
+def begin_like(data: Callable[[], Path]) -> None:
+    """This process's server, once it is asked for, begins with data that `keep_server` has kept there."""
+    _like[:] = [data]
+
+
+def keep_server(folder: Path) -> None:
+    """Make a server with all that each has at its beginning, for many to begin with."""
+    made = _made_server()
+    made.keep(folder / "data")
+    made.remove()
+
+
 @lru_cache(maxsize=1)
 def server() -> PostgresServer:
     """This process's server."""
+    return PostgresServer(like=_like[0]()) if _like else _made_server()
+
+
+def _made_server() -> PostgresServer:
     started = PostgresServer()
     template = Store(open_url(started.make(_TEMPLATE)))
     with template.opened():

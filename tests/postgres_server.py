@@ -46,8 +46,13 @@ _ALIVE = "alive"
 class PostgresServer:
     """One server on a port of loopback, with its data in a folder of its own."""
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        """It has begun when this returns. `settings` go over those of the tests, which do not flush to the disk."""
+    def __init__(self, settings: Mapping[str, str] | None = None, like: Path | None = None) -> None:
+        """It has begun when this returns.
+
+        Args:
+            settings: go over those of the tests, which do not flush to the disk.
+            like: data that another server has kept; None begins with nothing.
+        """
         self._settings = {**_SETTINGS, **(settings or {})}
         forget_the_dead()
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
@@ -59,12 +64,26 @@ class PostgresServer:
         self._data = self.folder / "data"
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self._data.mkdir(mode=0o700)
-        if self._user is not None:
-            os.chown(self._data, self._user.pw_uid, self._user.pw_gid)
+        if like is None:
+            self._data.mkdir(mode=0o700)
+            self._own(self._data)
+        else:
+            shutil.copytree(like, self._data)
+            for path in (self._data, *self._data.rglob("*")):
+                self._own(path)
         atexit.register(self.remove)
-        self._call("initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
+        if like is None:
+            self._call("initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
         self.start()
+
+    def _own(self, path: Path) -> None:
+        if self._user is not None:
+            os.chown(path, self._user.pw_uid, self._user.pw_gid)
+
+    def keep(self, folder: Path) -> None:
+        """Stop it in good order, and put its data into a folder for others to begin with."""
+        self.stop()
+        shutil.copytree(self._data, folder)
 
     def url(self, database: str = "postgres", user: str = "postgres") -> str:
         """How a database of the server is reached."""

@@ -25,7 +25,7 @@ from drip.engine.subscribe import Request, subscribe_many
 from drip.engine.worker import Worker
 from drip.project import Project, open_project
 from drip.store.invariants import violations
-from tests.databases import drop, name_of, new_postgres, server
+from tests.databases import begin_like, drop, keep_server, name_of, new_postgres, server
 from tests.faults.processes import Child, a_server, fork
 from tests.faults.registry import Case, Figures
 from tests.smtp_server import Accepted, Authority, Certificate, Features, read_log
@@ -256,6 +256,7 @@ def scratch() -> Path:
 def share(folder: Path) -> None:
     """Where this process finds what the others of its pool have made, and they what it makes."""
     _shared[:] = [folder]
+    begin_like(lambda: made_once("postgres", keep_server) / "data")
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
