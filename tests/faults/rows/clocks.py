@@ -140,7 +140,7 @@ PER_DAY = 40
 CROWD = 150
 """People of the small trials, in which everybody has everything in the end."""
 LARGE = 100_000
-LATE = 1000
+LATE = 500
 """Of these, how many came due while or before the machine was down for days, for each length of that."""
 DOWN = (3 * DAY, 30 * DAY)
 LAST_HOURS = 12 * HOUR
