@@ -81,7 +81,7 @@ class Ledger:
         people = self._store.subscriptions.people(ids)
         handled = self._store.subscriptions.handled(ids)
         facts = []
-        accepted: list[tuple[Case, Outcome]] = []
+        accepted: dict[int, tuple[Case, Outcome]] = {}
         for result in results:
             claim = result.claim
             stored = self._catalogue.get(claim.sequence_id)
@@ -96,17 +96,20 @@ class Ledger:
                 message_id=result.message_id,
             )
             if isinstance(result.outcome, Outcome) and result.outcome.kind is OutcomeKind.SENT:
-                accepted.append((case, result.outcome))
+                if case.person.id in accepted:  # what this worker claimed before it was taken for dead, and after
+                    facts += self._recording.sent(accepted.values())
+                    accepted = {}
+                accepted[case.person.id] = (case, result.outcome)
                 continue
-            facts += self._recording.sent(accepted)
-            accepted = []
+            facts += self._recording.sent(accepted.values())
+            accepted = {}
             if isinstance(result.outcome, Outcome):
                 facts.append(self._recording.answered(case, result.outcome))
             elif result.revision == stored.revision:
                 facts.append(self._recording.decided(case, result.outcome))
             else:
                 facts.append(self._recording.outdated(case))
-        facts += self._recording.sent(accepted)
+        facts += self._recording.sent(accepted.values())
         # Whatever was not moved on is given back: the person was paused, cancelled or edited meanwhile.
         self._store.claims.release(self._worker_id, [result.claim for result in results])
         return facts

@@ -6,7 +6,7 @@ hand, but move nobody who has left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from random import Random
@@ -116,8 +116,8 @@ class Recording:
             case _:
                 return self._transport_down(case, outcome)
 
-    def sent(self, accepted: Sequence[tuple[Case, Outcome]]) -> list[Fact]:
-        """Those that came one after another and were accepted, as nearly all are: together."""
+    def sent(self, accepted: Collection[tuple[Case, Outcome]]) -> list[Fact]:
+        """Those that came one after another and were accepted, as nearly all are: together, each person once."""
         if not accepted:
             return []
         settled = self._store.claims.accept([_accepted(case, outcome) for case, outcome in accepted])

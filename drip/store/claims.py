@@ -9,7 +9,7 @@ from typing import Any
 from drip.core.delivery import DeliveryState, Reason
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.records import Accepted, Advance, Claim, Marked, Sending, Worker
-from drip.store.database import GROUP, Database
+from drip.store.database import Database
 from drip.store.glance import COUNT_DUE, COUNT_DUE_TO, DUE_SEQUENCES, WORKERS
 from drip.store.rows import load, marks, ms
 
@@ -84,6 +84,12 @@ ADVANCE = """
     FROM v WHERE subscription.id = v.id AND subscription.claim = v.claim AND subscription.next_step_id = v.step_id
         AND subscription.status IN ('active', 'paused')
     RETURNING subscription.id
+"""
+
+RELEASE = """
+    WITH v (id, claim) AS (VALUES {values})
+    UPDATE subscription SET owner = NULL
+    FROM v WHERE subscription.id = v.id AND subscription.claim = v.claim AND subscription.owner = ?
 """
 
 
@@ -311,14 +317,8 @@ class Claims:
         )
 
     def release(self, worker_id: int, claims: Iterable[Claim]) -> None:
-        """Give claims back as they were."""
-        ids = [claim.subscription_id for claim in claims]
-        for start in range(0, len(ids), GROUP):
-            part = ids[start : start + GROUP]
-            self._database.run(
-                f"UPDATE subscription SET owner = NULL WHERE id IN ({marks(len(part))}) AND owner = ?",
-                *(*part, worker_id),
-            )
+        """Give claims back as they were; not what this worker has claimed anew meanwhile."""
+        self._database.rows_of(RELEASE, [(one.subscription_id, one.number) for one in claims], worker_id)
 
     def restore_time(self, subscription_id: int, step_id: int, claim: int, due_at: datetime) -> None:
         """Let a person who was held for a decision be due as they were when they were claimed."""

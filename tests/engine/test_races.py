@@ -13,7 +13,10 @@ from drip.core.sequence import Resubscribe, SequenceStatus
 from drip.core.settings import OnUnknown
 from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
 from drip.engine import people
+from drip.engine.records import Claim, Marked
+from drip.engine.results import Result
 from drip.engine.suppress import suppress
+from drip.engine.worker import Worker
 from drip.store.invariants import violations
 from tests.engine.late import once_marked
 from tests.lab import DAY, START, Lab, a_sequence, a_step, accept, open_lab
@@ -201,6 +204,65 @@ def test_a_late_answer_that_says_what_became_of_it_also_beats_a_later_claim(
     lab.tick(limit=1)
     assert (lab.person(ADA).status, lab.person(ADA).next_step) == (status, step)
     assert violations(lab.store.database) == []
+
+
+def claimed_anew(lab: Lab, worker: Worker, *, marked: bool) -> tuple[Claim, Claim]:
+    """What a worker claimed before it was taken for dead, and what it claims of the same person once it is back."""
+    (old,) = worker._claim(1)
+    with lab.store.transaction():
+        if marked:
+            worker._ledger.mark([Marked(old, 1, b"")], lab.now)
+        worker._ledger.take_back(worker._id, lab.now)
+    (new,) = worker._claim(1)
+    with lab.store.transaction():
+        assert worker._ledger.mark([Marked(new, 1, b"")], lab.now) == [True]
+    return old, new
+
+
+def test_what_a_worker_gives_back_of_an_old_claim_leaves_its_new_claim_of_the_same_person_alone(lab: Lab) -> None:
+    lab.apply(a_sequence(ONE))
+    lab.subscribe(ADA)
+    with lab.worker() as worker:
+        old, new = claimed_anew(lab, worker, marked=False)
+        with lab.store.transaction():
+            worker._ledger.record([Result(old, Outcome(OutcomeKind.NOT_MARKED), 1)], lab.now)
+        assert violations(lab.store.database) == []
+        with lab.store.transaction():
+            worker._ledger.release([old], lab.now)
+        assert violations(lab.store.database) == []
+        assert [sending.number for sending in lab.store.claims.sending_of(worker._id)] == [new.number]
+    # the worker ended with it in hand, so somebody is to be asked what became of it
+    assert [unknown.step for unknown in lab.store.deliveries.unknown()] == ["one"]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_two_answers_of_one_person_that_are_written_together_are_told_once_each(
+    tmp_path: Path, backwards: bool
+) -> None:
+    with open_lab(tmp_path, on_unknown=OnUnknown.ASSUME_SENT) as lab:
+        lab.apply(a_sequence(ONE, a_step("two")))
+        lab.subscribe(ADA)
+        with lab.worker() as worker:
+            claims = claimed_anew(lab, worker, marked=True)
+            results = [Result(claim, ANSWERS[0], 1, marked=True) for claim in claims]
+            with lab.store.transaction():
+                facts = worker._ledger.record(results[::-1] if backwards else results, lab.now)
+        assert sum(fact.completed for fact in facts) == 1
+        assert lab.events().count("sequence.completed") == 1
+        assert lab.events().count("sequence.step.sent") == 2
+        assert lab.person(ADA).status is SubscriptionStatus.COMPLETED
+
+
+def test_a_message_that_went_out_twice_as_somebody_decided_is_told_once(tmp_path: Path) -> None:
+    with open_lab(tmp_path, on_unknown=OnUnknown.RESEND) as lab:
+        lab.apply(a_sequence(ONE, TWO))
+        lab.subscribe(ADA)
+        with lab.worker() as worker:
+            claims = claimed_anew(lab, worker, marked=True)
+            with lab.store.transaction():
+                worker._ledger.record([Result(claim, ANSWERS[0], 1, marked=True) for claim in claims], lab.now)
+        assert violations(lab.store.database) == []
+        assert lab.person(ADA).next_step == "two"
 
 
 def test_a_late_answer_of_one_who_went_on_moves_nobody_twice(tmp_path: Path) -> None:
