@@ -103,7 +103,12 @@ def ends_within_a_page(path: Path, page: int) -> bool:
     `page` is in octets. While others write, their log has what the file may lack. The file is not opened: to close it
     would end SQLite's locks on it (https://www.sqlite.org/howtocorrupt.html, section 2.2).
     """
-    return _size(path.with_name(path.name + "-wal")) == 0 and _size(path) % page > 0
+    return _size(log_of(path)) == 0 and _size(path) % page > 0
+
+
+def log_of(path: Path) -> Path:
+    """SQLite's write-ahead log of a file: beside the file itself, where the path is a link to it."""
+    return Path(f"{os.path.realpath(path)}-wal")
 
 
 def _size(path: Path) -> int:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from drip.errors import DatabaseBusy, DatabaseEmpty, DatabaseUnavailable
 from drip.store.database import Cursor, Database, GivenUp
 from drip.store.driverless import peewee, without_drivers
-from drip.store.glance import FREE_SPACE_FLOOR, ends_within_a_page
+from drip.store.glance import FREE_SPACE_FLOOR, ends_within_a_page, log_of
 
 BUSY_TIMEOUT = 30
 """Seconds that a writer waits for another."""
@@ -125,7 +125,7 @@ class SqliteDatabase(Database):
             raise DatabaseEmpty("there is no database yet", "`drip apply` makes it")
         # A reader of a WAL database makes -wal and -shm files and leaves them. Without a -wal nobody is writing, and
         # the file can be taken as it is (https://www.sqlite.org/uri.html#uriimmutable).
-        quiet = not self.path.with_name(self.path.name + "-wal").exists()
+        quiet = not log_of(self.path).exists()
         rule = "mode=ro&immutable=1" if quiet else "mode=ro"
         witness = SqliteDatabase(self.path)
         witness.peewee = peewee.SqliteDatabase(

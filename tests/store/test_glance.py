@@ -9,6 +9,7 @@ import pytest
 
 from drip.core.moments import to_milliseconds
 from drip.store.glance import count_due_to
+from drip.store.sqlite import SqliteDatabase
 from tests.lab import HOUR, Lab, a_sequence, a_step, open_lab
 
 pytestmark = pytest.mark.sqlite
@@ -45,3 +46,28 @@ def test_nothing_is_said_of_what_is_no_file(url: str) -> None:
 def test_nothing_is_said_of_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "drip.db").write_bytes(b"This is no database." * 100)
     assert count_due_to(f"sqlite:///{tmp_path / 'drip.db'}", 10, 0) is None
+
+
+def test_a_file_that_ends_within_a_page_is_whole_with_its_log_also_behind_a_link(tmp_path: Path) -> None:
+    behind, crashed, link = tmp_path / "behind", tmp_path / "crashed.db", tmp_path / "drip.db"
+    behind.mkdir()
+    with open_lab(behind) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        for ending in ("", "-wal"):  # as after a crash in the middle of a checkpoint: the log has all of it
+            crashed.with_name(crashed.name + ending).write_bytes((behind / f"drip.db{ending}").read_bytes())
+    with crashed.open("ab") as file:
+        file.write(b"half a page")
+    link.symlink_to(crashed)
+    database = SqliteDatabase(link)
+    with database.connected():
+        assert database.value("SELECT COUNT(*) FROM sequence") == 1
+        assert database.damage(10) == []
+
+
+def test_a_witness_sees_what_stands_in_the_log_behind_a_link(lab: Lab, tmp_path: Path) -> None:
+    lab.apply(a_sequence(a_step("one")))
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "drip.db").symlink_to(lab.store.database.place)
+    with SqliteDatabase(folder / "drip.db").read_only() as witness:
+        assert witness.value("SELECT COUNT(*) FROM sequence") == 1
