@@ -83,9 +83,10 @@ class Processes:
         return done
 
     def close(self) -> None:
-        """Let those that still run know that nobody waits for them."""
+        """Let those that still run know that this process ends, and wait until they have: none outlives its command."""
         os.close(self._held)
         os.close(self._tie)
+        self.join()
 
     def _command(self, connections: int | None) -> list[str]:
         command = self._invocation.program()

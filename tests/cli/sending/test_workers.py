@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,15 @@ def children(pid: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:
         return []
+
+
+def running_in(cli: Cli) -> list[str]:
+    """The command lines of the processes that work on a project."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(file.read_text().replace("\0", " "))
+    return [line for line in found if f" -C {cli.folder} run " in line]
 
 
 def until_at_work(server: SmtpServer) -> None:
@@ -151,6 +161,15 @@ def test_when_the_first_is_killed_the_others_stop_and_the_next_run_does_the_rest
     unknown = {row[0] for row in crowd.sql(UNKNOWN)}
     assert len(set(mailed(server)) | unknown) == PEOPLE
     assert len(unknown) <= 2
+
+
+@pytest.mark.sqlite
+def test_none_is_left_behind_when_the_first_cannot_open_the_database(crowd: Cli) -> None:
+    with (crowd.folder / "drip.db").open("ab") as file:
+        file.write(b"not a whole page")
+    with start(crowd, "--workers", "3") as process:
+        assert process.wait(PATIENCE) == 3
+        assert running_in(crowd) == []
 
 
 def test_a_limit_is_for_one_process(crowd: Cli) -> None:
