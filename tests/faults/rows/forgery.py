@@ -140,7 +140,7 @@ SECONDS = 1.0
 def bounce_trial(case: Case) -> Figures:
     """Real bounces mutated, with another project's tokens; bombs; and one true bounce again and again."""
     figures, random = Figures(trials=1, faults=MAILS), case.random
-    messages = [*mutated(MAILS, random.getrandbits(64)), random.choice(list(BOMBS.values()))]
+    messages = [*mutated(MAILS, random.getrandbits(64)), random.choice(list(BOMBS.values()))()]
     for raw in messages:
         began = time.process_time()
         try:
