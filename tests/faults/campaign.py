@@ -31,7 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PROCESSORS = os.cpu_count() or 1
-JOBS = 3 * PROCESSORS
+JOBS = 4 * PROCESSORS
 """More than there are processors, as trials wait for servers half of the time."""
 MOST_BREACHES = 20
 """Told per row; more say nothing new."""
@@ -238,6 +238,7 @@ def _warm_up(shared: Path) -> None:
         import_module(name)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000)  # as drip itself
 
 
 _NEEDED = (
