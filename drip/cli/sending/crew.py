@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ class Crew:
         crashed = False
         for done in self._others.join() if self._others is not None else ():
             report.counts.update({kind: done.report.get(kind, 0) for kind in KINDS})
+            if self._stopped and done.code == -signal.SIGTERM:
+                continue  # it was told to stop when it did not listen yet, or any more
             crashed = crashed or done.crashed
             if done.crashed:
                 ended = f"was ended by signal {-done.code}" if done.code < 0 else f"ended with code {done.code}"

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from drip.cli.sending.crew import CONNECTIONS, MOST, WORTHWHILE, worth
+from drip.cli.invocation import Invocation
+from drip.cli.sending.crew import CONNECTIONS, MOST, WORTHWHILE, Crew, worth
+from drip.engine.report import Report
 from drip.engine.worker import BATCH
 from tests.cli.conftest import CONFIG, Cli
 from tests.smtp_server import SmtpServer
@@ -137,6 +139,15 @@ def test_a_stop_signal_stops_all_of_them(crowd: Cli, server: SmtpServer, number:
     assert report["sent"] == len(server.messages) < PEOPLE
     assert crowd.sql("SELECT COUNT(*) FROM subscription WHERE owner IS NOT NULL") == [(0,)]
     assert max(mailed(server).values()) == 1
+
+
+def test_one_that_is_stopped_before_it_listens_has_not_crashed(crowd: Cli, server: SmtpServer) -> None:
+    with Crew(Invocation(crowd.folder, None, False), None, 2) as crew:
+        crew.start(2)
+        crew.stop()
+        assert not crew.join(Report())
+        assert crew.code == 0
+    assert server.messages == []
 
 
 @pytest.mark.slow
