@@ -23,9 +23,9 @@ HOLD = 0.005
 """Seconds that results may wait for marks to share a transaction with."""
 IDLE = 0.002
 """Seconds of waiting for the servers that show that they are slower than we are."""
-FEW, MANY = 8, 500
-"""Messages marked together at the most: few where there is time to spare, so that the answers do not come all at once
-and then wait for each other; many where time is short, as a group shares its commit."""
+FEW, MANY = 1, 500
+"""Messages marked together at the most: one where there is time to spare, as those of a group wait for each other, and
+so do their answers; many where time is short, as a group shares its commit."""
 PATIENCE, MOMENT = 0.05, 0.001
 """Seconds that something else is done while somebody else writes, and of sleep when there is nothing else."""
 QUICK = 0.5
@@ -85,7 +85,7 @@ class SmtpFleet:
         self._asking_since: float | None = None
         """Since when those that are to be marked wait for somebody else who writes."""
         self._spare = 0
-        """Messages that still go in small groups since there was time to spare."""
+        """Messages that still go one by one since there was time to spare."""
         self._finished: list[tuple[Any, Any]] | None = None
         """What is for the desk after the dots; None when it can be told at once."""
         self._waiting: dict[int, _Lane] = {}
