@@ -23,12 +23,9 @@ HOLD = 0.005
 """Seconds that results may wait for marks to share a transaction with."""
 IDLE = 0.002
 """Seconds of waiting for the servers that show that they are slower than we are."""
-ONE, FEW, MANY = 1, 8, 500
-"""Messages marked together at the most: one where there is time to spare, as those of a group wait for each other, and
-so do their answers; few where somebody else writes too, who has to get in between; many where time is short, as a group
-shares its commit."""
-CROWDED = 1000
-"""Messages for which it is remembered that somebody else wrote when we would have."""
+FEW, MANY = 8, 500
+"""Messages marked together at the most: few where there is time to spare, so that the answers do not come all at once
+and then wait for each other; many where time is short, as a group shares its commit."""
 PATIENCE, MOMENT = 0.05, 0.001
 """Seconds that something else is done while somebody else writes, and of sleep when there is nothing else."""
 QUICK = 0.5
@@ -87,10 +84,8 @@ class SmtpFleet:
         self._marking: list[_Lane] = []
         self._asking_since: float | None = None
         """Since when those that are to be marked wait for somebody else who writes."""
-        self._crowded = 0
-        """Messages that still leave others room to write."""
         self._spare = 0
-        """Messages that still go one by one since there was time to spare."""
+        """Messages that still go in small groups since there was time to spare."""
         self._finished: list[tuple[Any, Any]] | None = None
         """What is for the desk after the dots; None when it can be told at once."""
         self._waiting: dict[int, _Lane] = {}
@@ -182,7 +177,6 @@ class SmtpFleet:
             return
         marking, self._marking = self._marking, []
         self._spare -= len(marking)
-        self._crowded -= len(marking)
         # Nothing but the dots comes between the commit and the dots.
         finished = self._finished = []
         now = time.monotonic()
@@ -201,9 +195,7 @@ class SmtpFleet:
             self._asking_since = now
         patient = now - self._asking_since > PATIENCE
         allowed = desk.mark(parcels) if patient else desk.try_mark(parcels)
-        if allowed is None:
-            self._crowded = CROWDED
-        else:
+        if allowed is not None:
             self._asking_since = None
         return allowed
 
@@ -319,9 +311,7 @@ class SmtpFleet:
     @property
     def _most(self) -> int:
         """Messages that may be marked together; who waits for somebody else who writes waits with all that come."""
-        if self._spare <= 0 or self._asking_since is not None:
-            return MANY
-        return FEW if self._crowded > 0 else ONE
+        return FEW if self._spare > 0 and self._asking_since is None else MANY
 
     def _patience(self, desk: Desk[Any]) -> float:
         """Seconds that an answer may be waited for now."""
