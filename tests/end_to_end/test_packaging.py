@@ -67,7 +67,8 @@ def test_it_works_with_the_lowest_versions_that_it_allows(built: Path, tmp_path:
     for page in ("first-mail", "api"):
         folder = tmp_path / page
         folder.mkdir()
-        play(page, folder, programs)
+        code, said = play(page, folder, programs)
+        assert code == 0, said
     dashboard = subprocess.run([str(programs / "drip"), "dashboard", "--help"], capture_output=True, check=True)
     assert dashboard.stdout.startswith(b"Usage: drip dashboard")
     load = "import drip.tui.app, drip.api.app, drip.transport.smtp, drip.inbound.dsn"

@@ -63,7 +63,8 @@ def test_every_block_says_what_it_is() -> None:
     ],
 )
 def test_what_a_page_tells_to_type_works(page: str, tmp_path: Path) -> None:
-    play(page, tmp_path, Path(sys.executable).parent)
+    code, said = play(page, tmp_path, Path(sys.executable).parent)
+    assert code == 0, said
 
 
 @pytest.mark.parametrize("block", of("yaml"), ids=ids)

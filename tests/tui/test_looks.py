@@ -6,6 +6,7 @@ Textual that drew them; with another one, the words are.
 
 from __future__ import annotations
 
+import difflib
 import html
 import os
 import re
@@ -33,15 +34,17 @@ SIZES = ((80, 24), (120, 40))
 @pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
 @pytest.mark.parametrize("place", PLACES)
 async def test_a_place_looks_as_it_did(busy: Room, place: str, size: tuple[int, int]) -> None:
-    _hold(LOOKS / f"{place}-{size[0]}x{size[1]}.svg", await _picture(busy, PLACES[place], size))
+    picture = await _picture(busy, PLACES[place], size)
+    assert _difference(LOOKS / f"{place}-{size[0]}x{size[1]}.svg", picture) == []
 
 
 async def test_the_light_theme_looks_as_it_did(busy: Room) -> None:
-    _hold(LOOKS / "sequence-light-120x40.svg", await _picture(busy, ("t", "enter"), (120, 40)))
+    picture = await _picture(busy, ("t", "enter"), (120, 40))
+    assert _difference(LOOKS / "sequence-light-120x40.svg", picture) == []
 
 
 async def test_the_picture_in_the_manual_is_the_program(busy: Room) -> None:
-    _hold(GUIDE, await _picture(busy, (), (120, 32)))
+    assert _difference(GUIDE, await _picture(busy, (), (120, 32))) == []
 
 
 async def _picture(room: Room, keys: tuple[str, ...], size: tuple[int, int]) -> str:
@@ -53,14 +56,15 @@ async def _picture(room: Room, keys: tuple[str, ...], size: tuple[int, int]) -> 
     return f"<!-- Textual {textual.__version__} -->\n{re.sub(r'terminal-[0-9]+', 'terminal', svg)}"
 
 
-def _hold(path: Path, now: str) -> None:
+def _difference(path: Path, now: str) -> list[str]:
+    """The lines in which a picture differs from the one that is kept: of its words, where another Textual drew that."""
     if os.environ.get("DRIP_LOOKS") == "write":
         path.parent.mkdir(exist_ok=True)
         path.write_text(now, "utf-8")
     before = path.read_text("utf-8")
-    if before.partition("\n")[0] == now.partition("\n")[0]:
-        assert now == before, f"{path.name} looks different: DRIP_LOOKS=write draws it anew; look at it before"
-    assert _words(now) == _words(before)
+    same = before.partition("\n")[0] == now.partition("\n")[0]
+    lines = str.splitlines if same else _words
+    return list(difflib.unified_diff(lines(before), lines(now), path.name, "now: DRIP_LOOKS=write draws it anew"))
 
 
 def _words(svg: str) -> list[str]:

@@ -199,11 +199,19 @@ def test_trouble_is_said_once_not_every_pass(ada: Cli) -> None:
         assert process.stderr.read() == ""
 
 
-def test_a_second_signal_stops_at_once() -> None:
+@pytest.mark.parametrize(
+    ("stop", "work", "end"),
+    [
+        ("print('asked', flush=True)", "time.sleep(60)", "pass"),
+        ("over.set()", "over.wait()", "print('asked', flush=True)"),
+    ],
+    ids=["in the middle of work", "when the work is done"],
+)
+def test_a_second_signal_stops_at_once(stop: str, work: str, end: str) -> None:
     program = (
-        "import time\nfrom drip.cli.stopping import stopped_by_signals\n"
-        "class Stubborn:\n    def stop(self): print('asked', flush=True)\n"
-        "with stopped_by_signals(Stubborn()):\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "import threading, time\nfrom drip.cli.stopping import stopped_by_signals\n"
+        f"over = threading.Event()\nclass Work:\n    def stop(self): {stop}\n"
+        f"with stopped_by_signals(Work()):\n    print('ready', flush=True)\n    {work}\n{end}\ntime.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -211,23 +219,6 @@ def test_a_second_signal_stops_at_once() -> None:
         process.send_signal(signal.SIGTERM)
         assert process.stdout.readline() == "asked\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(120) == 130
-
-
-def test_a_second_signal_that_comes_when_the_work_is_done_has_the_same_exit_code() -> None:
-    program = (
-        "import threading, time\nfrom drip.cli.stopping import stopped_by_signals\n"
-        "asked = threading.Event()\n"
-        "class Obedient:\n    def stop(self): asked.set()\n"
-        "with stopped_by_signals(Obedient()):\n    print('ready', flush=True)\n    asked.wait()\n"
-        "print('done', flush=True)\ntime.sleep(60)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGTERM)
-        assert process.stdout.readline() == "done\n"
-        process.send_signal(signal.SIGTERM)
         assert process.wait(120) == 130
 
 
