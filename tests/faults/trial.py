@@ -6,6 +6,7 @@ The oracle is the server's log, written and synced before it answers 250; never 
 from __future__ import annotations
 
 import fcntl
+import math
 import shutil
 import tempfile
 import time
@@ -133,9 +134,12 @@ class Trial:
         time.sleep(after)
         return child.kill()
 
-    def wait_for(self, count: int, *children: Child) -> None:
-        """Wait until the server has accepted so many, or all the children have ended."""
+    def wait_for(self, count: int, *children: Child, seconds: float = math.inf) -> None:
+        """Wait until the server has accepted so many, all the children have ended, or so many seconds have passed."""
+        deadline = time.monotonic() + seconds
         while self.accepted() < count and any(child.poll() is None for child in children):
+            if time.monotonic() > deadline:
+                return
             time.sleep(0.001)
 
     def finish(self, passes: int = 5) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,8 @@ STOPS = 3
 """Of workers in every second trial."""
 LONGEST_STOP = 5.0
 """Seconds, in every fortieth trial; in the others it is a tenth of that."""
+PATIENCE = 1.0
+"""Seconds for others to get on: who is stopped may hold the write lock, and nobody gets on before it wakes."""
 
 
 def trial(case: Case) -> Figures:
@@ -86,7 +89,7 @@ def _short_lease(one: Trial, case: Case) -> Figures:
         if not at_work:
             children.append(one.start(before))
             at_work = children[-1:]
-        one.wait_for(one.accepted() + 1, *at_work)
+        one.wait_for(one.accepted() + 1, *at_work, seconds=PATIENCE if stopped else math.inf)
         stopped.append(random.choice(at_work))
         figures.kills += stopped[-1].poll() is None
         stopped[-1].signal(signal.SIGSTOP)
