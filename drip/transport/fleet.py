@@ -21,11 +21,11 @@ from drip.transport.replies import BLOCK
 
 HOLD = 0.005
 """Seconds that results may wait for marks to share a transaction with."""
-IDLE = 0.002
-"""Seconds of waiting for the servers that show that they are slower than we are."""
-FEW, MANY = 8, 500
-"""Messages marked together at the most: few where there is time to spare, so that the answers do not come all at once
-and then wait for each other; many where time is short, as a group shares its commit."""
+MOST = 500
+"""Messages marked together at the most."""
+SPARE = 0.05
+"""Seconds of waiting for the servers that are remembered as time to spare: in it each message has its own commit, so
+that the answers do not come all at once and then wait for each other. Where time is short a group shares one."""
 PATIENCE, MOMENT = 0.05, 0.001
 """Seconds that something else is done while somebody else writes, and of sleep when there is nothing else."""
 QUICK = 0.5
@@ -84,8 +84,8 @@ class SmtpFleet:
         self._marking: list[_Lane] = []
         self._asking_since: float | None = None
         """Since when those that are to be marked wait for somebody else who writes."""
-        self._spare = 0
-        """Messages that still go in small groups since there was time to spare."""
+        self._spare = 0.0
+        """Seconds that were spent waiting for the servers, and not yet on commits."""
         self._finished: list[tuple[Any, Any]] | None = None
         """What is for the desk after the dots; None when it can be told at once."""
         self._waiting: dict[int, _Lane] = {}
@@ -176,7 +176,6 @@ class SmtpFleet:
                 time.sleep(MOMENT)
             return
         marking, self._marking = self._marking, []
-        self._spare -= len(marking)
         # Nothing but the dots comes between the commit and the dots.
         finished = self._finished = []
         now = time.monotonic()
@@ -195,6 +194,7 @@ class SmtpFleet:
             self._asking_since = now
         patient = now - self._asking_since > PATIENCE
         allowed = desk.mark(parcels) if patient else desk.try_mark(parcels)
+        self._spare = max(0.0, self._spare - (time.monotonic() - now))
         if allowed is not None:
             self._asking_since = None
         return allowed
@@ -274,12 +274,8 @@ class SmtpFleet:
     def _wait(self, desk: Desk[Any]) -> None:
         while not (led := self._lead_on(desk, 0)) and desk.prepare():
             pass
-        if not led:
-            begun = time.monotonic()
-            if not self._lead_on(desk, self._patience(desk)):
-                desk.flush()
-            if time.monotonic() - begun > IDLE:
-                self._spare = len(self._lanes)
+        if not led and not self._lead_on(desk, self._patience(desk)):
+            desk.flush()
         now = time.monotonic()
         if due := [number for number, lane in self._waiting.items() if lane.due <= now]:
             # Who answered while we could not listen, at a long commit or asleep, was not silent.
@@ -298,7 +294,10 @@ class SmtpFleet:
 
     def _lead_on(self, desk: Desk[Any], seconds: float) -> bool:
         """Lead on whoever can go on, or will within so many seconds; whether anybody could."""
+        begun = time.monotonic()
         ready = self._poll.poll(seconds * 1000)
+        if seconds:
+            self._spare = min(SPARE, self._spare + time.monotonic() - begun)
         for number, _ in ready:
             if len(self._marking) >= self._most:
                 break  # the others stay ready
@@ -311,7 +310,7 @@ class SmtpFleet:
     @property
     def _most(self) -> int:
         """Messages that may be marked together; who waits for somebody else who writes waits with all that come."""
-        return FEW if self._spare > 0 and self._asking_since is None else MANY
+        return 1 if self._spare > 0 and self._asking_since is None else MOST
 
     def _patience(self, desk: Desk[Any]) -> float:
         """Seconds that an answer may be waited for now."""
