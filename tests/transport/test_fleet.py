@@ -19,13 +19,14 @@ from drip.engine.points import Point, listen
 from drip.engine.ports import Envelope
 from drip.transport import fleet
 from drip.transport.conversation import Habits
-from drip.transport.fleet import FEW, SmtpFleet
+from drip.transport.fleet import SmtpFleet
 from drip.transport.smtp import SmtpTransport
 from tests.smtp_server import Features, SmtpServer
 from tests.transport.conftest import settings_for
 
 Serve = Callable[..., SmtpServer]
 
+GROUP = 8
 CONTENT = b"Message-ID: <1@example.org>\r\n\r\nHello.\r\n"
 
 
@@ -126,7 +127,7 @@ class SlowCommit(Desk):
 
     def mark(self, parcels: Sequence[Parcel]) -> list[bool]:
         wires = [lane.conversation.wire.sock for lane in self.fleet._waiting.values()]
-        if not self.passed and len(wires) > 2 * FEW:
+        if not self.passed and len(wires) > 2 * GROUP:
             for wire in wires:
                 wire.settimeout(20)
                 while not LAST_ANSWER.search(wire.recv(65536, socket.MSG_PEEK)):
@@ -140,7 +141,7 @@ def test_who_was_answered_while_we_could_not_listen_was_answered(serve: Serve, m
     server = serve(latency=0.01)
     names = [f"p{number}@example.com" for number in range(120)]
     desk = SlowCommit([Parcel(name) for name in names])
-    monkeypatch.setattr(fleet, "MANY", FEW)  # the others wait for us
+    monkeypatch.setattr(fleet, "MOST", GROUP)  # the others wait for us
     monkeypatch.setattr(fleet, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + desk.passed))
     with closing(SmtpTransport(settings_for(server.port, connections=24)).fleet()) as desk.fleet:
         desk.fleet.carry(desk)
@@ -193,11 +194,11 @@ class Waiting(Desk):
     waited_in_vain = False
 
     def mark(self, parcels: Sequence[Parcel]) -> list[bool]:
-        self.waited_in_vain |= bool(self.parcels) and len(parcels) <= FEW
+        self.waited_in_vain |= bool(self.parcels) and len(parcels) <= GROUP
         return super().mark(parcels)
 
     def try_mark(self, parcels: Sequence[Parcel]) -> list[bool] | None:
-        return super().mark(parcels) if len(parcels) > FEW or not self.parcels else None
+        return super().mark(parcels) if len(parcels) > GROUP or not self.parcels else None
 
 
 def test_while_somebody_else_writes_more_join_those_that_wait(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +208,36 @@ def test_while_somebody_else_writes_more_join_those_that_wait(serve: Serve, monk
     carry(serve(latency=0.01), desk, 24)
     assert desk.kinds == dict.fromkeys(names, Kind.SENT)
     assert not desk.waited_in_vain
+
+
+class Commits(Desk):
+    """One that takes some time for each."""
+
+    seconds = 0.0
+
+    def mark(self, parcels: Sequence[Parcel]) -> list[bool]:
+        time.sleep(self.seconds)
+        return super().mark(parcels)
+
+
+def commits(serve: Serve, *, server: float, commit: float) -> list[int]:
+    """How many were marked together each time, of 120 over 24 connections, where both take so many seconds."""
+    desk = Commits([Parcel(f"p{number}@example.com") for number in range(120)])
+    desk.seconds = commit
+    carry(serve(latency=server), desk, 24)
+    assert sum(map(len, desk.groups)) == 120
+    return [len(group) for group in desk.groups]
+
+
+def test_each_has_its_own_commit_where_servers_leave_the_time_for_it(serve: Serve) -> None:
+    groups = commits(serve, server=0.1, commit=0)
+    assert groups.count(1) > len(groups) * 0.8
+
+
+def test_many_share_a_commit_that_takes_longer_than_servers_leave(serve: Serve) -> None:
+    groups = commits(serve, server=0.01, commit=0.05)
+    assert len(groups) < 30
+    assert max(groups) > GROUP
 
 
 @pytest.mark.parametrize(("offers", "announced"), [(("PIPELINING",), True), ((), False)])
