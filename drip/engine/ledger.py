@@ -63,15 +63,16 @@ class Ledger:
 
     def release(self, claims: Sequence[Claim], now: datetime) -> None:
         """Give back claims that nothing was done with."""
-        self._store.claims.release(self._worker_id, claims)
-        self._allowance.give_back(len(claims), now)
+        self._allowance.give_back(self._store.claims.release(self._worker_id, claims), now)
         reached(Point.RELEASE_WRITTEN)
 
     def record(self, results: Sequence[Result], now: datetime) -> list[Fact]:
         """Write what came of each claim, move the people on, append the events."""
+        # What others took from this worker meanwhile they have given back too.
+        unused = self._store.claims.held(self._worker_id, [one.claim for one in results if not _left(one)])
         with self._store.events.together():
             facts = self._record(results, now)
-        self._allowance.give_back(sum(not _left(result) for result in results), now)
+        self._allowance.give_back(unused, now)
         reached(Point.RECORD_WRITTEN)
         return facts
 

@@ -90,6 +90,12 @@ RELEASE = """
     WITH v (id, claim) AS (VALUES {values})
     UPDATE subscription SET owner = NULL
     FROM v WHERE subscription.id = v.id AND subscription.claim = v.claim AND subscription.owner = ?
+    RETURNING subscription.id
+"""
+
+HELD = """
+    WITH v (id, claim) AS (VALUES {values})
+    SELECT s.id FROM v {join} subscription s ON s.id = v.id WHERE s.claim = v.claim AND s.owner = ?
 """
 
 
@@ -99,6 +105,7 @@ class Claims:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._mark = MARK.format(values="{values}", holding=database.holding, join=database.ordered_join)
+        self._held = HELD.format(values="{values}", join=database.ordered_join)
 
     def register(self, machine: str, pid: int, birth: str, now: datetime, lease_until: datetime) -> int:
         """A new worker's id; what ended before is forgotten but for the last."""
@@ -316,9 +323,17 @@ class Claims:
             )
         )
 
-    def release(self, worker_id: int, claims: Iterable[Claim]) -> None:
-        """Give claims back as they were; not what this worker has claimed anew meanwhile."""
-        self._database.rows_of(RELEASE, [(one.subscription_id, one.number) for one in claims], worker_id)
+    def release(self, worker_id: int, claims: Iterable[Claim]) -> int:
+        """Give claims back as they were; not what this worker has claimed anew meanwhile.
+
+        Returns:
+            How many it still held: the others were taken from it before.
+        """
+        return len(self._database.rows_of(RELEASE, [(one.subscription_id, one.number) for one in claims], worker_id))
+
+    def held(self, worker_id: int, claims: Iterable[Claim]) -> int:
+        """How many of these a worker still holds."""
+        return len(self._database.rows_of(self._held, [(one.subscription_id, one.number) for one in claims], worker_id))
 
     def restore_time(self, subscription_id: int, step_id: int, claim: int, due_at: datetime) -> None:
         """Let a person who was held for a decision be due as they were when they were claimed."""

@@ -19,6 +19,7 @@ from drip.engine.ledger import Ledger
 from drip.engine.limits import Limited, limited
 from drip.engine.ports import Envelope
 from drip.engine.records import Marked
+from drip.engine.results import Result
 from tests.lab import START, Lab, a_sequence, a_step, accept, open_lab
 
 SECOND = timedelta(seconds=1)
@@ -79,6 +80,23 @@ def test_what_a_dead_worker_had_reserved_comes_back(tmp_path: Path) -> None:
         assert ledger.mark([Marked(claims[0], 1, b"x")], lab.now) == [True]
         # one of the three may have left: two are given back
         assert lab.tick().counts["sent"] == 2
+
+
+@pytest.mark.parametrize("given_back", ["released", "not marked"])
+def test_what_was_taken_back_of_a_worker_that_seemed_dead_comes_back_once(tmp_path: Path, given_back: str) -> None:
+    with open_lab(tmp_path, limits=Limits(per_day=3)) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 9)
+        asleep = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.now)  # its lease has run out
+        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), asleep, Random(7))
+        claims, _, _ = ledger.claim(lab.now, 3)
+        assert lab.tick().counts["sent"] == 3
+        if given_back == "released":
+            ledger.release(claims, lab.now)
+        else:
+            assert ledger.mark([Marked(claim, 1, b"x") for claim in claims], lab.now) == [False] * 3
+            ledger.record([Result(claim, Outcome(OutcomeKind.NOT_MARKED), 1) for claim in claims], lab.now)
+        assert lab.tick().counts["sent"] == 0
 
 
 def test_a_rate_is_waited_for_when_it_is_soon_and_left_to_a_later_pass_when_not(tmp_path: Path) -> None:
