@@ -29,6 +29,8 @@ POISON_AFTER = 3
 """Connections in a row that may die on one message before it is set aside."""
 FINAL = (OutcomeKind.REFUSED, OutcomeKind.BAD_ADDRESS, OutcomeKind.NO_MAILBOX)
 """Answers after which a message is not to be tried again."""
+TELLING = (*FINAL, OutcomeKind.OUR_FAULT)
+"""Answers that say something also when they come late."""
 
 
 @immutable
@@ -92,7 +94,7 @@ class Recording:
 
     def answered(self, case: Case, outcome: Outcome) -> Fact:
         """What came of handing a message over, but for those that were accepted: see `sent`."""
-        if case.is_overtaken and outcome.kind not in FINAL:
+        if case.is_overtaken and outcome.kind not in TELLING:
             return self._fact(case, "released", "", "it is tried anew already")
         match outcome.kind:
             case OutcomeKind.UNKNOWN:

@@ -265,6 +265,25 @@ def test_a_message_that_went_out_twice_as_somebody_decided_is_told_once(tmp_path
         assert lab.person(ADA).next_step == "two"
 
 
+def test_a_late_word_that_the_fault_is_ours_counts_though_the_message_is_tried_anew(tmp_path: Path) -> None:
+    with open_lab(tmp_path, on_unknown=OnUnknown.RESEND) as lab:
+        lab.apply(a_sequence(ONE))
+        lab.subscribe(ADA)
+        with lab.worker() as worker:
+            worker._ledger.begin(lab.now)
+            old, _ = claimed_anew(lab, worker, marked=True)
+            lab.crowd(3)
+            refused = Outcome(OutcomeKind.NO_MAILBOX, 550, "5.1.1", "5.1.1 no such user")
+            with lab.store.transaction():
+                worker._ledger.record([Result(claim, refused, 1) for claim in worker._claim(3)], lab.now)
+            assert len(lab.store.suppressions.list()) == 3
+            ours = Outcome(OutcomeKind.OUR_FAULT, 550, "5.7.26", "5.7.26 your domain is at fault")
+            with lab.store.transaction():
+                worker._ledger.record([Result(old, ours, 1, marked=True)], lab.now)
+        assert lab.store.suppressions.list() == []
+        assert violations(lab.store.database) == []
+
+
 def test_a_late_answer_of_one_who_went_on_moves_nobody_twice(tmp_path: Path) -> None:
     with open_lab(tmp_path, on_unknown=OnUnknown.ASSUME_SENT) as lab:
         lab.apply(a_sequence(ONE))
