@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from drip.core.schedule import next_clock_time
@@ -12,6 +12,8 @@ from drip.core.settings import Limits, Ramp, Rate
 
 BURST = timedelta(seconds=1)
 """What a bucket holds: the messages of one second, and never less than one."""
+CLOCKS_APART = timedelta(minutes=1)
+"""By so much the clocks of machines that share a bucket may differ; a clock that is further behind was put back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,16 @@ class Bucket:
 
 
 def refilled(bucket: Bucket | None, rate: Rate, now: datetime) -> Bucket:
-    """The bucket as it is now; None is one that was never used, and full. A clock that went back fills nothing."""
+    """The bucket as it is now; None is one that was never used, and full.
+
+    A clock that went back fills nothing, and of clocks that differ the one that is ahead fills it.
+    """
     most = max(1.0, rate.count * (BURST / rate.per))
     if bucket is None:
         return Bucket(most, now)
-    passed = max(now - bucket.at, timedelta(0))
-    return Bucket(min(most, bucket.tokens + rate.count * (passed / rate.per)), now)
+    at = bucket.at if now < bucket.at <= now + CLOCKS_APART else now
+    passed = max(at - bucket.at, timedelta(0))
+    return Bucket(min(most, bucket.tokens + rate.count * (passed / rate.per)), at)
 
 
 def whole_tokens(bucket: Bucket) -> int:
@@ -56,6 +62,11 @@ def allowed_per_day(limits: Limits, day: date, first_day: date) -> int | None:
 def next_day_at(now: datetime, local: ZoneInfo) -> datetime:
     """The next local midnight, UTC: when the count of the day begins anew."""
     return next_clock_time(now + timedelta(milliseconds=1), time(0), local)
+
+
+def day_began_at(day: date, local: ZoneInfo) -> datetime:
+    """The local midnight that a day began with, UTC."""
+    return datetime.combine(day, time(0), local).astimezone(UTC)
 
 
 def _ramp(ramp: Ramp, days: int) -> int:

@@ -45,6 +45,7 @@ class Ledger:
         Returns:
             What may go, the room there was, and the facts of those that were deferred for their domain's sake.
         """
+        self._allowance.begin_day(now)
         room = self._allowance.room(now, limit)
         claims = self._store.claims.claim(self._worker_id, now, room.count) if room.count else []
         reached(Point.CLAIM_WRITTEN)
@@ -63,16 +64,20 @@ class Ledger:
 
     def release(self, claims: Sequence[Claim], now: datetime) -> None:
         """Give back claims that nothing was done with."""
-        self._allowance.give_back(self._store.claims.release(self._worker_id, claims), now)
+        self._allowance.begin_day(now)
+        released = self._store.claims.release(self._worker_id, claims)
+        self._allowance.give_back([claim.email for claim in released], now)
         reached(Point.RELEASE_WRITTEN)
 
     def record(self, results: Sequence[Result], now: datetime) -> list[Fact]:
         """Write what came of each claim, move the people on, append the events."""
         # What others took from this worker meanwhile they have given back too.
         unused = self._store.claims.held(self._worker_id, [one.claim for one in results if not _left(one)])
+        refused = {(one.claim.subscription_id, one.claim.number) for one in results if _was_refused(one)}
+        untried = [one.email for one in unused if (one.subscription_id, one.number) not in refused]
+        self._allowance.give_back(untried, now, refused=len(unused) - len(untried))
         with self._store.events.together():
             facts = self._record(results, now)
-        self._allowance.give_back(unused, now)
         reached(Point.RECORD_WRITTEN)
         return facts
 
@@ -124,6 +129,7 @@ class Ledger:
 
     def take_back(self, worker_id: int, now: datetime) -> int:
         """Take back all that a worker holds; how many deliveries became unknown."""
+        self._allowance.begin_day(now)
         marked = self._store.claims.sending_of(worker_id)
         for sending in marked:
             self._onward.doubt(sending, Reason.INTERRUPTED, now, jitter=self._random.uniform(-1, 1))
@@ -135,3 +141,9 @@ def _left(result: Result) -> bool:
     """Whether a message left, or may have."""
     sent = (OutcomeKind.SENT, OutcomeKind.UNKNOWN)
     return isinstance(result.outcome, Outcome) and result.outcome.kind in sent
+
+
+def _was_refused(result: Result) -> bool:
+    """Whether a server was asked to take a message, and did not."""
+    refusals = (OutcomeKind.DEFERRED, OutcomeKind.REFUSED, OutcomeKind.NO_MAILBOX)
+    return isinstance(result.outcome, Outcome) and result.outcome.kind in refusals and result.outcome.code is not None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from drip.core.delivery import Reason
-from drip.core.limits import allowed_per_day, next_day_at, next_token_at, refilled, whole_tokens
+from drip.core.limits import allowed_per_day, day_began_at, next_day_at, next_token_at, refilled, whole_tokens
 from drip.core.policy import Defer
 from drip.core.settings import Rate, Settings
 from drip.engine.ports import Store
@@ -56,13 +57,19 @@ class Allowance:
         self._zone = settings.timezone
         self._counts_days = settings.limits.per_day is not None or settings.limits.ramp is not None
 
+    def begin_day(self, now: datetime) -> None:
+        """To be told before anything is claimed or taken back: what is in hand at midnight counts for the new day."""
+        if self._counts_days:
+            day = now.astimezone(self._zone).date()
+            self._store.budgets.begin(day, *self._bounds(day))
+
     def room(self, now: datetime, wanted: int) -> Room:
         """How many of `wanted` may be claimed now."""
         if self._counts_days:
             day = now.astimezone(self._zone).date()
             first_day = self._store.budgets.first_day() or day
             most = allowed_per_day(self._limits, day, first_day)
-            wanted = min(wanted, max(0, (most or 0) - self._store.budgets.used(day)))
+            wanted = min(wanted, max(0, (most or 0) - self._store.budgets.used(day, *self._bounds(day))))
             if wanted == 0:
                 return Room(0, next_day_at(now, self._zone))
         if self._limits.rate is None:
@@ -75,25 +82,38 @@ class Allowance:
         """Count these claims; those that may go, and those whose domain has had enough for now."""
         going, held = self._by_domain(claims, now)
         self._count(len(going), now)
+        if self._limits.rate is not None:
+            self._take(TOTAL, self._limits.rate, len(going), now)
         return going, held
 
-    def give_back(self, count: int, now: datetime) -> None:
-        """So many claims did not become messages after all."""
-        if count:
-            self._count(-count, now)
+    def give_back(self, untried: Collection[str], now: datetime, *, refused: int = 0) -> None:
+        """Claims of these addresses did not become messages after all.
+
+        Args:
+            refused: so many others were offered to the server, as fast as the rates allow; the day has lost nothing.
+        """
+        if self._counts_days and (untried or refused):
+            self.begin_day(now)
+            self._count(-len(untried) - refused, now)
+        if self._limits.rate is not None and untried:
+            self._take(TOTAL, self._limits.rate, -len(untried), now)
+        for domain, count in Counter(map(_domain, untried)).items():
+            if (rate := self._limits.per_domain.get(domain)) is not None:
+                self._take(domain, rate, -count, now)
 
     def _count(self, count: int, now: datetime) -> None:
         if self._counts_days:
             self._store.budgets.use(now.astimezone(self._zone).date(), count)
-        if self._limits.rate is not None:
-            self._take(TOTAL, self._limits.rate, count, now)
+
+    def _bounds(self, day: date) -> tuple[datetime, datetime]:
+        return day_began_at(day, self._zone), day_began_at(day + timedelta(days=1), self._zone)
 
     def _by_domain(self, claims: Iterable[Claim], now: datetime) -> tuple[list[Claim], list[tuple[Claim, Defer]]]:
         going: list[Claim] = []
         held: list[tuple[Claim, Defer]] = []
         waiting: dict[str, int] = {}
         for claim in claims:
-            domain = claim.email.rpartition("@")[2].lower()
+            domain = _domain(claim.email)
             rate = self._limits.per_domain.get(domain)
             if rate is None or (domain not in waiting and self._take(domain, rate, 1, now)):
                 going.append(claim)
@@ -110,3 +130,7 @@ class Allowance:
             return False
         self._store.budgets.set_bucket(name, replace(bucket, tokens=bucket.tokens - count))
         return True
+
+
+def _domain(email: str) -> str:
+    return email.rpartition("@")[2].lower()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -90,12 +90,12 @@ RELEASE = """
     WITH v (id, claim) AS (VALUES {values})
     UPDATE subscription SET owner = NULL
     FROM v WHERE subscription.id = v.id AND subscription.claim = v.claim AND subscription.owner = ?
-    RETURNING subscription.id
+    RETURNING subscription.id, subscription.claim
 """
 
 HELD = """
     WITH v (id, claim) AS (VALUES {values})
-    SELECT s.id FROM v {join} subscription s ON s.id = v.id WHERE s.claim = v.claim AND s.owner = ?
+    SELECT s.id, s.claim FROM v {join} subscription s ON s.id = v.id WHERE s.claim = v.claim AND s.owner = ?
 """
 
 
@@ -151,9 +151,13 @@ class Claims:
             for subscription_id, step_id, claim, at, attempts in rows
         ]
 
-    def free_all(self, worker_id: int) -> int:
-        """Take back every claim of a worker; how many there were."""
-        return self._database.run("UPDATE subscription SET owner = NULL WHERE owner = ?", worker_id)
+    def free_all(self, worker_id: int) -> list[str]:
+        """Take back every claim of a worker; the addresses that they were of."""
+        rows = self._database.rows(
+            "SELECT c.email FROM subscription s JOIN contact c ON c.id = s.contact_id WHERE s.owner = ?", worker_id
+        )
+        self._database.run("UPDATE subscription SET owner = NULL WHERE owner = ?", worker_id)
+        return [email for (email,) in rows]
 
     def due_sequences(self, now: datetime) -> list[int]:
         """The ids of the active sequences that have somebody due, the longest overdue first."""
@@ -323,17 +327,17 @@ class Claims:
             )
         )
 
-    def release(self, worker_id: int, claims: Iterable[Claim]) -> int:
+    def release(self, worker_id: int, claims: Sequence[Claim]) -> list[Claim]:
         """Give claims back as they were; not what this worker has claimed anew meanwhile.
 
         Returns:
-            How many it still held: the others were taken from it before.
+            Those that it still held: the others were taken from it before.
         """
-        return len(self._database.rows_of(RELEASE, [(one.subscription_id, one.number) for one in claims], worker_id))
+        return self._of(RELEASE, worker_id, claims)
 
-    def held(self, worker_id: int, claims: Iterable[Claim]) -> int:
-        """How many of these a worker still holds."""
-        return len(self._database.rows_of(self._held, [(one.subscription_id, one.number) for one in claims], worker_id))
+    def held(self, worker_id: int, claims: Sequence[Claim]) -> list[Claim]:
+        """Those of these that a worker still holds."""
+        return self._of(self._held, worker_id, claims)
 
     def restore_time(self, subscription_id: int, step_id: int, claim: int, due_at: datetime) -> None:
         """Let a person who was held for a decision be due as they were when they were claimed."""
@@ -349,6 +353,11 @@ class Claims:
             "UPDATE subscription SET downs = downs + 1 WHERE id = ? AND claim = ? AND next_step_id = ?",
             *(claim.subscription_id, claim.number, claim.step_id),
         )
+
+    def _of(self, sql: str, worker_id: int, claims: Sequence[Claim]) -> list[Claim]:
+        """Those of these that a statement finds in the hands of a worker."""
+        found = set(self._database.rows_of(sql, [(one.subscription_id, one.number) for one in claims], worker_id))
+        return [one for one in claims if (one.subscription_id, one.number) in found]
 
     def _claims(self, ids: Sequence[int]) -> list[Claim]:
         found: list[Claim] = []

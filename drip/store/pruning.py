@@ -50,7 +50,7 @@ _SINCE = """
         WHERE CAST(meta.value AS BIGINT) < CAST(excluded.value AS BIGINT)
 """
 # The first day is when the warm-up began.
-_DAYS = "FROM day WHERE day < ? AND day <> (SELECT MIN(day) FROM day)"
+_DAYS = "FROM day WHERE day < ? AND day <> COALESCE((SELECT MIN(day) FROM day WHERE used > 0), '')"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
 from threading import Event
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from drip.core.delivery import Outcome, OutcomeKind
-from drip.core.limits import Bucket, allowed_per_day, next_token_at, refilled, whole_tokens
+from drip.core.delivery import Outcome, OutcomeKind, Reason
+from drip.core.limits import (
+    Bucket,
+    allowed_per_day,
+    day_began_at,
+    next_day_at,
+    next_token_at,
+    refilled,
+    whole_tokens,
+)
+from drip.core.policy import Skip
 from drip.core.settings import Limits, Ramp, Rate
 from drip.engine.catalogue import Catalogue
 from drip.engine.ledger import Ledger
@@ -97,6 +107,112 @@ def test_what_was_taken_back_of_a_worker_that_seemed_dead_comes_back_once(tmp_pa
             assert ledger.mark([Marked(claim, 1, b"x") for claim in claims], lab.now) == [False] * 3
             ledger.record([Result(claim, Outcome(OutcomeKind.NOT_MARKED), 1) for claim in claims], lab.now)
         assert lab.tick().counts["sent"] == 0
+
+
+def midnight(lab: Lab) -> None:
+    """Half a minute past the next one."""
+    lab.now = lab.now.replace(hour=0, minute=0, second=30) + timedelta(days=1)
+
+
+@pytest.mark.parametrize("given_back", ["released", "skipped", "taken back"])
+def test_what_is_given_back_after_midnight_lets_no_more_go_on_the_new_day(tmp_path: Path, given_back: str) -> None:
+    with open_lab(tmp_path, limits=Limits(per_day=3)) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 12)
+        lab.now = lab.now.replace(hour=23, minute=59)
+        slow = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.store.awake() + timedelta(minutes=2))
+        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), slow, Random(7))
+        claims, _, _ = ledger.claim(lab.now, 3)
+        midnight(lab)
+        assert lab.tick().counts["sent"] == 0  # those in hand may still go, and it is today that they leave
+        with lab.store.transaction():
+            if given_back == "released":
+                ledger.release(claims, lab.now)
+            elif given_back == "skipped":
+                ledger.record([Result(claim, Skip(Reason.WHEN), 1) for claim in claims], lab.now)
+            else:
+                ledger.take_back(slow, lab.now)
+        assert lab.tick().counts["sent"] == 3
+        assert lab.tick().counts["sent"] == 0
+
+
+def test_what_leaves_after_midnight_counts_for_the_new_day(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(per_day=4)) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 12)
+        lab.now = lab.now.replace(hour=23, minute=59)
+        slow = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.store.awake() + timedelta(minutes=2))
+        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), slow, Random(7))
+        claims, _, _ = ledger.claim(lab.now, 4)
+        midnight(lab)
+        sent, given_back = Outcome(OutcomeKind.SENT, 250), Outcome(OutcomeKind.DEFERRED, 451)
+        with lab.store.transaction():
+            ledger.mark([Marked(claim, 1, b"x") for claim in claims], lab.now)
+            ledger.record([Result(claim, sent, 1, marked=True) for claim in claims[:2]], lab.now)
+            ledger.record([Result(claim, given_back, 1, marked=True) for claim in claims[2:3]], lab.now)
+        assert lab.tick().counts["sent"] == 1  # two have left today, and one is in hand
+
+
+def test_a_limit_that_is_new_counts_what_has_left_today(tmp_path: Path) -> None:
+    with open_lab(tmp_path) as lab:
+        lab.apply(a_sequence(a_step("one"), a_step("two", "1d")))
+        crowd(lab, 5)
+        assert lab.tick().counts["sent"] == 5
+    with open_lab(tmp_path, limits=Limits(per_day=6)) as lab:
+        with lab.store.transaction():
+            for number in range(4):
+                lab.subscribe(f"q{number}@example.com")
+        assert limited(lab.store, lab.settings, lab.now, 4) is None
+        assert lab.tick().counts["sent"] == 1
+        midnight(lab)
+        lab.move("10h")
+        assert lab.tick().counts["sent"] == 6
+
+
+def test_a_warm_up_begins_with_the_first_message_that_leaves(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(ramp=Ramp(start=2, factor=2, until=500))) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 30)
+        lab.transport.script = lambda envelope, content: Outcome(OutcomeKind.MISCONFIGURED, 535, None, "no")
+        lab.tick()
+        lab.move("3d")
+        lab.transport.script = accept
+        sent = []
+        for _ in range(3):
+            sent.append(lab.tick().counts["sent"])
+            lab.move("1d")
+        assert sent == [2, 4, 8]
+
+
+def test_what_the_server_refused_for_now_has_used_up_the_rate(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(rate=Rate(2, SECOND), per_day=3)) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 9)
+        lab.transport.script = lambda envelope, content: Outcome(OutcomeKind.DEFERRED, 454, "4.7.0", "too fast")
+        assert lab.tick().counts == {"deferred": 2}
+        lab.move("1s")
+        lab.transport.script = accept
+        assert lab.tick().counts["sent"] == 2  # the day has lost nothing
+        lab.move("1s")
+        assert lab.tick().counts["sent"] == 1
+
+
+@pytest.mark.parametrize("given_back", ["released", "not marked", "taken back"])
+def test_what_did_not_go_leaves_its_domain_the_room_it_had(tmp_path: Path, given_back: str) -> None:
+    with open_lab(tmp_path, limits=Limits(per_domain={"example.com": Rate(1, timedelta(days=1))})) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 1, "Example.com")
+        down = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.store.awake() + timedelta(minutes=2))
+        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), down, Random(7))
+        claims, _, _ = ledger.claim(lab.now, 3)
+        with lab.store.transaction():
+            if given_back == "released":
+                ledger.release(claims, lab.now)
+            elif given_back == "not marked":
+                ledger.record([Result(claim, Outcome(OutcomeKind.NOT_MARKED), 1) for claim in claims], lab.now)
+            else:
+                ledger.take_back(down, lab.now)
+        assert lab.tick().counts["sent"] == 1
 
 
 def test_a_rate_is_waited_for_when_it_is_soon_and_left_to_a_later_pass_when_not(tmp_path: Path) -> None:
@@ -194,3 +310,28 @@ def test_a_bucket_fills_with_time_holds_one_second_and_never_more() -> None:
     assert next_token_at(empty, rate) == START + SECOND / 10
     slow = Rate(1, timedelta(minutes=1))
     assert whole_tokens(refilled(None, slow, START)) == 1
+
+
+def test_clocks_that_differ_fill_a_bucket_once() -> None:
+    rate, ahead = Rate(10, SECOND), START + 10 * SECOND
+    bucket = Bucket(0, ahead)
+    for tenth in range(10):  # two machines take turns; one is ten seconds behind
+        bucket = refilled(bucket, rate, START + tenth * SECOND / 10)
+        bucket = refilled(bucket, rate, ahead + tenth * SECOND / 10)
+    assert bucket.tokens == pytest.approx(9)
+
+
+def test_a_clock_that_was_put_back_by_much_fills_a_bucket_from_there() -> None:
+    bucket = refilled(Bucket(0, START), Rate(10, SECOND), START - timedelta(days=300))
+    assert whole_tokens(bucket) == 0
+    assert whole_tokens(refilled(bucket, Rate(10, SECOND), START - timedelta(days=300) + SECOND)) == 10
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Madrid", "America/Havana", "America/Sao_Paulo", "Asia/Beirut"])
+def test_days_follow_each_other_without_a_gap_where_midnight_is_twice_or_not_at_all(zone: str) -> None:
+    local, began = ZoneInfo(zone), day_began_at(date(2018, 1, 1), ZoneInfo(zone))
+    for day in range(1, 366):
+        following = day_began_at(date(2018, 1, 1) + timedelta(days=day), local)
+        assert next_day_at(began, local) == next_day_at(following - SECOND, local) == following
+        assert (following - SECOND).astimezone(local).date() < following.astimezone(local).date()
+        began = following
