@@ -16,13 +16,13 @@ from drip.errors import RenderFailed
 _NAME = re.compile(r"[A-Za-z0-9-]{1,76}")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
-_LONG_WORD = re.compile(r"[^ ]{75}")
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[bq]\?", re.IGNORECASE)
-_HUGE_WORD = re.compile(r"[^ ]{900}")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ATOM = r"[^\x00-\x20\x7f-\xa0()<>@,;:\\\"\[\].\u2028\u2029\ud800-\udfff]+"
 _ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _LINE = 76
+_LONGEST_LINE = 998
+"""Octets (RFC 5322, 2.1.1)."""
 _WORD = 75
 _Q_FRAME, _B_FRAME = "=?utf-8?q?{}?=", "=?utf-8?b?{}?="
 _FRAME = len(_Q_FRAME) - 2
@@ -42,9 +42,11 @@ def text_field(name: str, value: str) -> bytes:
         RenderFailed: the name is not one.
     """
     cleaned = clean_value(value)
-    if not cleaned.isascii() or "=?" in cleaned or (len(cleaned) >= 75 and _LONG_WORD.search(cleaned)):
-        return _field(name, "\r\n ".join(encoded_words(cleaned, _LINE - len(name) - 2)))
-    return _field(name, _fold(cleaned, len(name) + 2))
+    if cleaned.isascii() and "=?" not in cleaned:
+        folded = _fold(cleaned, len(name) + 2)
+        if _longest_line(folded, len(name) + 2) <= _LINE + 2:
+            return _field(name, folded)
+    return _field(name, "\r\n ".join(encoded_words(cleaned, _LINE - len(name) - 2)))
 
 
 def machine_field(name: str, value: str) -> bytes:
@@ -54,13 +56,11 @@ def machine_field(name: str, value: str) -> bytes:
         RenderFailed: the name is not one.
     """
     cleaned = clean_value(value)
-    if (
-        not cleaned.isascii()
-        or ("=?" in cleaned and _ENCODED_WORD.search(cleaned))
-        or (len(cleaned) > 900 and _HUGE_WORD.search(cleaned))
-    ):
-        return text_field(name, value)
-    return _field(name, _fold(cleaned, len(name) + 2))
+    if cleaned.isascii() and not ("=?" in cleaned and _ENCODED_WORD.search(cleaned)):
+        folded = _fold(cleaned, len(name) + 2)
+        if _longest_line(folded, len(name) + 2) <= _LONGEST_LINE:
+            return _field(name, folded)
+    return text_field(name, value)
 
 
 def address_field(name: str, address: Address) -> bytes:
@@ -140,11 +140,13 @@ def _word(text: str, in_base64: bool) -> str:
 
 def _phrase(display: str, room: int) -> str:
     """A display name as words, a quoted string, or encoded words (RFC 5322, 3.2.5)."""
-    if not display.isascii() or "=?" in display or len(display) > room - 6:
-        return "\r\n ".join(encoded_words(display, room))
-    if _PHRASE.fullmatch(display):
-        return display
-    return '"' + display.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if display.isascii() and "=?" not in display and len(display) <= room - 6:
+        if _PHRASE.fullmatch(display):
+            return display
+        quoted = '"' + display.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        if len(quoted) <= room:
+            return quoted
+    return "\r\n ".join(encoded_words(display, room))
 
 
 def _fold(value: str, used: int) -> str:
@@ -160,6 +162,13 @@ def _fold(value: str, used: int) -> str:
             line, room = "", _LINE + 2
         line += word
     return "\r\n".join([*lines, line])
+
+
+def _longest_line(folded: str, used: int) -> int:
+    if "\r\n" not in folded:
+        return used + len(folded)
+    first, *others = folded.split("\r\n")
+    return max(used + len(first), *map(len, others))
 
 
 def _field(name: str, value: str) -> bytes:

@@ -58,6 +58,7 @@ HOSTILE = [
     "\t \t",
     "a  b   c",
     "😀" * 40,
+    "a" + " " * 2000 + "b",
 ]
 
 
@@ -387,6 +388,32 @@ def test_long_subjects_are_folded_at_78() -> None:
     data = write_message(replace(PLAIN, subject=subject))
     assert max(map(len, data.split(b"\r\n"))) <= 78
     assert decoded(message_from_bytes(data)["Subject"]) == subject.strip()
+
+
+@pytest.mark.parametrize("size", [68, 69, 70, 73, 74, 75, 76])
+@pytest.mark.parametrize("text", ["{}", "{} and", "a {}", "a  {}", "a" + " " * 20 + "{}", "a {} b", "a" + " " * 80 + "{}"])
+def test_no_line_of_a_text_is_over_78(text: str, size: int) -> None:
+    value = text.format("x" * size)
+    data = write_message(replace(PLAIN, subject=value, headers=(("X-Campaign-Name", value),)))
+    assert max(map(len, data.split(b"\r\n"))) <= 78
+    parsed = message_from_bytes(data)
+    assert [decoded(parsed[name]) for name in ("Subject", "X-Campaign-Name")] == [value, value]
+
+
+@pytest.mark.parametrize("name", ['"' * 60, "\\" * 66, "x" * 65 + "\"", "a, " * 21])
+def test_no_line_of_a_display_name_is_over_78(name: str) -> None:
+    data = write_message(replace(PLAIN, to=Address("eva@example.com", name)))
+    assert max(map(len, data.split(b"\r\n"))) <= 78
+    assert _display(unfolded(message_from_bytes(data)["To"]).rpartition("<")[0].strip()) == name.strip()
+
+
+@pytest.mark.parametrize("name", ["Subject", "X-Campaign", "Feedback-ID"])
+def test_no_run_of_blanks_makes_a_line_too_long(name: str) -> None:
+    value = "a" + " " * 995 + "b"
+    message = replace(PLAIN, subject=value) if name == "Subject" else replace(PLAIN, headers=((name, value),))
+    data = write_message(message)
+    check_octets(data)
+    assert decoded(message_from_bytes(data)[name]) == value
 
 
 def test_without_html_the_text_goes_alone() -> None:
