@@ -13,6 +13,7 @@ from html import escape
 from drip.core.sequence import Definition, Source, Step, Template
 from drip.errors import RenderFailed, did_you_mean
 from drip.render.includes import check_path, included_names, splice
+from drip.render.nesting import DEEPEST, too_deep
 from drip.render.page import before_body_end, built_in_layout, inline_css, is_document, settle, with_body
 from drip.render.placeholders import Placeholders, Restored
 from drip.render.tags import Tag, TagKind, normalize
@@ -155,6 +156,9 @@ class _Builder:
 
     def _html_part(self, body: str) -> Restored:
         page = before_body_end(body, self._footer(body)) if is_document(body) else self._in_layout(body)
+        if too_deep(page):
+            message = f"{self._content.label}: more than {DEEPEST} elements stand inside each other"
+            raise RenderFailed(message, "close them; HTML has no <b/>, that only begins one")
         settled = settle(with_body(page), self._placeholders)
         inlined = inline_css(settled)
         lost = self._placeholders.lost(settled, inlined)

@@ -276,6 +276,8 @@ class TestSteps:
             ({"subject": "{{ name"}, 422, "invalid_field", "subject"),
             ({"html": "<p>{% for x in y %}</p>"}, 422, "invalid_field", "html"),
             ({"html": "<a href={{ x }}>x</a>"}, 422, "invalid_field", "html"),
+            ({"html": "<rp>" * 15_000}, 422, "invalid_field", "html"),
+            ({"html": "".join(f"<p><b a{i}/>x" for i in range(4500))}, 422, "invalid_field", "html"),
             ({"html": "{{ name.__class__ }}", "body_text": None}, None, None, None),
             ({"body_text": "{{ ''.join(name) }}"}, 422, "invalid_field", "body_text"),
             ({"body_text": "x\0"}, 422, "invalid_field", "body_text"),

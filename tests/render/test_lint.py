@@ -124,6 +124,9 @@ LINK = "a variable as a link without the `url` filter"
 @pytest.mark.parametrize(
     ("source", "findings"),
     [
+        ("<!--><script>{{ x }}</script>-->", [f"1:14 E {SCRIPT}"]),
+        ("<!-- a --!><script>{{ x }}</script>-->", [f"1:20 E {SCRIPT}"]),
+        ("<!-- <script>{{ x }}</script> -->", []),
         ("<script>x = {{ x }}</script>", [f"1:13 E {SCRIPT}"]),
         ("<style>p{color:{{ x }}}</style>", ["1:16 E a variable inside <style>"]),
         ("<style>{% if x %}p{}{% endif %}</style>", ["1:8 E a tag inside <style>", "1:21 E a tag inside <style>"]),
