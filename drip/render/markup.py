@@ -24,7 +24,9 @@ OPTIONAL_END = (
 """Elements whose end tag may be left out."""
 
 _OPAQUE = frozenset({"script", "style", "title", "textarea"})
-_MARK = re.compile(rf"<!--(?:-?>|.*?(?:--!?>|\Z))|<![^>]*>?|<\?[^>]*>?|<(/?)([A-Za-z](?:(?!{WORD})[^\s/>])*)", re.DOTALL)
+_MARK = re.compile(
+    rf"<!--(?:-?>|.*?(?:--!?>|\Z))|<![^>]*>?|<\?[^>]*>?|<(/?)([A-Za-z](?:(?!{WORD})[^\s/>])*)", re.DOTALL
+)
 _ATTRIBUTE = re.compile(r"([^\s\"'<>/=]+)(?:(\s*=\s*)(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+)))?|>|[\s/]+|.", re.DOTALL)
 
 

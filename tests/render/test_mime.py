@@ -391,7 +391,9 @@ def test_long_subjects_are_folded_at_78() -> None:
 
 
 @pytest.mark.parametrize("size", [68, 69, 70, 73, 74, 75, 76])
-@pytest.mark.parametrize("text", ["{}", "{} and", "a {}", "a  {}", "a" + " " * 20 + "{}", "a {} b", "a" + " " * 80 + "{}"])
+@pytest.mark.parametrize(
+    "text", ["{}", "{} and", "a {}", "a  {}", "a" + " " * 20 + "{}", "a {} b", "a" + " " * 80 + "{}"]
+)
 def test_no_line_of_a_text_is_over_78(text: str, size: int) -> None:
     value = text.format("x" * size)
     data = write_message(replace(PLAIN, subject=value, headers=(("X-Campaign-Name", value),)))
@@ -400,7 +402,7 @@ def test_no_line_of_a_text_is_over_78(text: str, size: int) -> None:
     assert [decoded(parsed[name]) for name in ("Subject", "X-Campaign-Name")] == [value, value]
 
 
-@pytest.mark.parametrize("name", ['"' * 60, "\\" * 66, "x" * 65 + "\"", "a, " * 21])
+@pytest.mark.parametrize("name", ['"' * 60, "\\" * 66, "x" * 65 + '"', "a, " * 21])
 def test_no_line_of_a_display_name_is_over_78(name: str) -> None:
     data = write_message(replace(PLAIN, to=Address("eva@example.com", name)))
     assert max(map(len, data.split(b"\r\n"))) <= 78
