@@ -43,9 +43,9 @@ def whole_tokens(bucket: Bucket) -> int:
     return max(0, math.floor(bucket.tokens + 1e-9))
 
 
-def next_token_at(bucket: Bucket, rate: Rate, *, ahead: int = 1) -> datetime:
-    """When the bucket will hold so many tokens."""
-    missing = max(0.0, ahead - bucket.tokens)
+def next_token_at(bucket: Bucket, rate: Rate) -> datetime:
+    """When the bucket will hold a token."""
+    missing = max(0.0, 1 - bucket.tokens)
     return bucket.at + rate.per * (missing / rate.count)
 
 

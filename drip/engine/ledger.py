@@ -6,6 +6,7 @@ Everything that changes people because of a message begins here, once per result
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 
@@ -54,6 +55,8 @@ class Ledger:
         self._catalogue.refresh(claim.sequence_id for claim in claims)
         going, held = self._allowance.reserve(claims, now)
         results = [Result(claim, defer, self._catalogue.get(claim.sequence_id).revision) for claim, defer in held]
+        if held:
+            room = replace(room, held_until=max(defer.until for _, defer in held))
         return going, room, self._record(results, now) if results else []
 
     def mark(self, marked: Sequence[Marked], now: datetime) -> list[bool]:

@@ -16,6 +16,8 @@ from drip.engine.records import Claim
 
 TOTAL = "*"
 """The name of the bucket of `rate`; the others are named after their domain."""
+LONGEST_HOLD = timedelta(hours=1)
+"""Whoever waits for their domain is looked at again after so long, as the limit may be another by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Room:
     """How many may be claimed."""
     free_at: datetime | None = None
     """When there is room again; None when there is some now."""
+    held_until: datetime | None = None
+    """Until when those wait whose domain has had enough for now; None when nobody was put off for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Allowance:
         self._limits = settings.limits
         self._zone = settings.timezone
         self._counts_days = settings.limits.per_day is not None or settings.limits.ramp is not None
+        self._queued_until: dict[str, datetime] = {}
+        """By domain: when the last of those who were put off is due, behind whom the next one waits."""
 
     def begin_day(self, now: datetime) -> None:
         """To be told before anything is claimed or taken back: what is in hand at midnight counts for the new day."""
@@ -111,18 +117,26 @@ class Allowance:
     def _by_domain(self, claims: Iterable[Claim], now: datetime) -> tuple[list[Claim], list[tuple[Claim, Defer]]]:
         going: list[Claim] = []
         held: list[tuple[Claim, Defer]] = []
-        waiting: dict[str, int] = {}
+        waiting: set[str] = set()
         for claim in claims:
             domain = _domain(claim.email)
             rate = self._limits.per_domain.get(domain)
             if rate is None or (domain not in waiting and self._take(domain, rate, 1, now)):
                 going.append(claim)
                 continue
-            waiting[domain] = waiting.get(domain, 0) + 1
-            bucket = refilled(self._store.budgets.bucket(domain), rate, now)
-            until = max(next_token_at(bucket, rate, ahead=waiting[domain]), now + timedelta(milliseconds=1))
-            held.append((claim, Defer(Reason.LIMIT, until)))
+            waiting.add(domain)
+            held.append((claim, Defer(Reason.LIMIT, self._queue(domain, rate, now))))
         return going, held
+
+    def _queue(self, domain: str, rate: Rate, now: datetime) -> datetime:
+        """When the next one of a domain may go that must wait: each at a time of their own, in the order they came."""
+        until = next_token_at(refilled(self._store.budgets.bucket(domain), rate, now), rate)
+        last = self._queued_until.get(domain)
+        if last is not None and last <= now + LONGEST_HOLD:  # else the clock was put back since
+            until = max(until, last + rate.per / rate.count)
+        until = min(max(until, now + timedelta(milliseconds=1)), now + LONGEST_HOLD)
+        self._queued_until[domain] = until
+        return until
 
     def _take(self, name: str, rate: Rate, count: int, now: datetime) -> bool:
         bucket = refilled(self._store.budgets.bucket(name), rate, now)

@@ -78,6 +78,7 @@ class Worker:
         self._catalogue = Catalogue(store)
         self._telling = threading.Lock()
         self._room = Room(0)
+        self._held_until: datetime | None = None
         self._report = Report()
         self._done = self._released = self._fruitless = 0
         self._handed_out = False
@@ -257,7 +258,9 @@ class Worker:
         # Most passes find nothing: that is seen without taking the write lock.
         next_due = self._store.claims.next_due()
         if next_due is None or next_due > self._clock():
-            self._room = Room(0)
+            # Those who wait for their domain are due when it has room again.
+            waits = next_due is not None and self._held_until is not None and next_due <= self._held_until
+            self._room = Room(0, next_due if waits else None)
             return []
         self._store.require_space()
         if self._high_water is not None:
@@ -267,6 +270,8 @@ class Worker:
         reached(Point.CLAIMED)
         for fact in facts:
             self._note(fact)
+        if self._room.held_until is not None:
+            self._held_until = max(self._room.held_until, self._held_until or self._room.held_until)
         self._report.room_at = self._room.free_at
         return claims
 

@@ -30,7 +30,7 @@ from drip.engine.limits import Limited, limited
 from drip.engine.ports import Envelope
 from drip.engine.records import Marked
 from drip.engine.results import Result
-from tests.lab import START, Lab, a_sequence, a_step, accept, open_lab
+from tests.lab import DAY, HOUR, START, Lab, a_sequence, a_step, accept, open_lab
 
 SECOND = timedelta(seconds=1)
 
@@ -279,6 +279,50 @@ def test_one_domain_waits_while_the_others_go(tmp_path: Path) -> None:
             lab.tick()
         recipients = [envelope.recipient for envelope, _ in lab.transport.sent]
         assert len(recipients) == len(set(recipients)) == 12
+
+
+def test_a_domains_rate_is_used_up_in_one_pass_and_nobody_is_put_off_twice(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(per_domain={"gmail.com": Rate(40, SECOND)})) as lab:
+        lab.now = datetime.now(UTC)
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 80, "gmail.com")
+        with lab.worker(clock=lambda: datetime.now(UTC)) as worker:
+            report = worker.run_once()
+        assert report.counts["sent"] == 80
+        assert report.counts["deferred"] <= 40  # those behind the first forty, once each
+        assert report.seconds < 20
+
+
+def held_until(lab: Lab) -> list[datetime]:
+    people = lab.store.overview.subscribers(limit=None)
+    return sorted(person.next_send_at for person in people if person.next_send_at is not None)
+
+
+def test_those_who_wait_for_their_domain_wait_behind_each_other_however_many_are_claimed_at_once(
+    tmp_path: Path,
+) -> None:
+    with open_lab(tmp_path, limits=Limits(per_domain={"gmail.com": Rate(1, SECOND)})) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 500, "gmail.com")
+        assert lab.tick().counts == {"sent": 1, "deferred": 499, "completed": 1}
+        assert held_until(lab) == [START + number * SECOND for number in range(1, 500)]
+
+
+def test_who_waits_for_their_domain_waits_an_hour_at_most_and_not_for_what_a_clock_once_said(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(per_domain={"gmail.com": Rate(2, HOUR)})) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 5, "gmail.com")
+        worker = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.store.awake() + HOUR)
+        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), worker, Random(7))
+        with lab.store.transaction():
+            ledger.claim(lab.now, 5)
+        assert held_until(lab)[1:] == [START + HOUR / 2, *[START + HOUR] * 3]
+        lab.now -= DAY
+        for name in ("ada", "ana"):
+            lab.subscribe(f"{name}@gmail.com")
+        with lab.store.transaction():
+            ledger.claim(lab.now, 5)
+        assert held_until(lab)[:2] == [lab.now + HOUR / 2, lab.now + HOUR]
 
 
 RAMP = Ramp(start=50, factor=1.5, until=500)
