@@ -113,11 +113,15 @@ class Project:
 
         return HighWaterMark(self.store, self.settings.folder)
 
-    def files(self) -> ProjectFiles:
-        """What the sequence files say now, with every problem in them."""
+    def files(self, *, compiled: bool = False) -> ProjectFiles:
+        """What the sequence files say now, with every problem in them.
+
+        Args:
+            compiled: also those that show only when a step is made into what is sent; before an apply.
+        """
         from drip.files.sequences import load_project_files
 
-        return load_project_files(self.settings)
+        return load_project_files(self.settings, compiled=compiled)
 
     def incoming(self, files: ProjectFiles) -> list[Incoming]:
         """The sequences of the files, as plan and apply take them."""
@@ -229,7 +233,7 @@ def read_everything(folder: Path | None = None, config: Path | None = None) -> t
 
     path = config if config is not None else find_config(folder or Path.cwd())
     settings, problems = read_settings(path, os.environ)
-    files = load_project_files(settings) if settings is not None else ProjectFiles()
+    files = load_project_files(settings, compiled=True) if settings is not None else ProjectFiles()
     if not problems:
         return files, True
     # What is missing in a drip.yaml that could not be read whole is not for sure.

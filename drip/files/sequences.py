@@ -23,7 +23,7 @@ from drip.core.sequence import (
     Template,
 )
 from drip.core.settings import Settings
-from drip.errors import Problem
+from drip.errors import Problem, RenderFailed, Severity
 from drip.files import values
 from drip.files.declared import check_variables, read_variables
 from drip.files.disk import FileTrouble, is_inside, list_folder, read_file
@@ -71,14 +71,19 @@ class SequenceFile:
     tests: tuple[SequenceTest, ...]
 
 
-def load_project_files(settings: Settings) -> ProjectFiles:
-    """Read all sequence files and templates of a project. Problems are in the result, never raised."""
-    return _Loading(settings).load()
+def load_project_files(settings: Settings, *, compiled: bool = False) -> ProjectFiles:
+    """Read all sequence files and templates of a project. Problems are in the result, never raised.
+
+    Args:
+        compiled: also make of each step what is sent, some milliseconds a step; what fails there would for everybody.
+    """
+    return _Loading(settings, compiled).load()
 
 
 class _Loading:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, compiled: bool) -> None:
         self.settings = settings
+        self.compiled = compiled
         self.folder = settings.sequences
         inside = self.folder.is_relative_to(settings.folder)
         self.root = settings.folder if inside else self.folder
@@ -92,8 +97,16 @@ class _Loading:
         found = self._files()
         read = {stem: self._sequence(stem, path) for stem, path in found.items()}
         whole = {stem: file for stem, file in sorted(read.items()) if file is not None}
+        definitions = {stem: self._definition(file) for stem, file in whole.items() if self._complete(file)}
+        # What a template lacks that could not be read is not for sure.
+        if self.compiled and not any(problem.severity is Severity.ERROR for problem in self.library.problems):
+            definitions = {
+                stem: definition
+                for stem, definition in definitions.items()
+                if self._compiles(definition, whole[stem], found[stem])
+            }
         return ProjectFiles(
-            definitions=tuple(self._definition(file) for file in whole.values() if self._complete(file)),
+            definitions=tuple(definitions.values()),
             paths={stem: relative(path, self.settings.folder) for stem, path in found.items()},
             problems=tuple(sorted(set(self.problems), key=_by_place)),
             templates={name: file.template for name, file in self.library.templates.items()},
@@ -269,6 +282,19 @@ class _Loading:
             templates={name: library.templates[name].template for name in templates},
             layouts={name: library.layouts[name].layout for name in layouts if name in library.layouts},
         )
+
+    def _compiles(self, definition: Definition, file: SequenceFile, path: Path) -> bool:
+        """Whether every step can be made into what is sent: tags where HTML has a place for them, and all together."""
+        from drip.render.compile import compile_step  # with all that makes HTML behind it
+
+        document = Document(relative(path, self.settings.folder))
+        for index, step in enumerate(file.steps):
+            try:
+                compile_step(definition, step.step, self.settings)
+            except RenderFailed as error:
+                document.report(step.place, f"steps[{index}]", error.message, error.hint)
+        self.problems.extend(document.problems)
+        return not document.failed
 
     def _report(self, path: Path, message: str, hint: str | None = None) -> None:
         document = Document(relative(path, self.settings.folder))

@@ -13,7 +13,7 @@ from drip.files.declared import Use
 from drip.files.inspection import Inspected, Kind, inspect, use_of
 from drip.files.reader import Section, text_of
 from drip.files.templates import Library, template_name
-from drip.files.tree import ListNode, MappingNode, Node, Scalar
+from drip.files.tree import WHOLE_FILE, ListNode, MappingNode, Node, Scalar
 from drip.files.wording import BadValue, quote, suggest
 
 STEP_KEYS = (
@@ -38,6 +38,8 @@ class StepFile:
     """Each variable used, with the place and the key path that use it."""
     templates: frozenset[str] = frozenset()
     """Templates it uses or includes."""
+    place: tuple[int, int] = WHOLE_FILE
+    """Line and column, from 1, where it begins."""
 
 
 def read_step(section: Section, position: int, library: Library) -> StepFile:
@@ -68,7 +70,7 @@ def read_step(section: Section, position: int, library: Library) -> StepFile:
 
 
 def _key(section: Section, position: int) -> str:
-    if not section.mentions("id"):
+    if not section.mentions("id") or section.is_null("id"):
         hint = f"write id: step-{position} before people are in it"
         section.warn("id", f"the step has no id; it is step-{position} until the order changes", hint)
     return section.parsed("id", values.slug) or f"step-{position}"
@@ -88,7 +90,7 @@ def _check_one_content(section: Section) -> None:
     elif len(given) > 1 and given != ["html", "text"]:
         message = f"the step has {' and '.join(given)}: it can have one content"
         section.error(given[1], message, _CONTENT_HINT)
-    elif len(given) == 1 and section.is_null(given[0]):
+    elif all(map(section.is_null, given)):
         section.error(given[0], "it has no value", _CONTENT_HINT)
 
 
@@ -179,7 +181,7 @@ def _with_uses(section: Section, step: Step, library: Library) -> StepFile:
     if templates:
         key = "template" if step.template is not None else next(k for k in CONTENT_KEYS if section.mentions(k))
         variables += [(name, _spot(section, key), section.path(key)) for name in sorted(used)]
-    return StepFile(step, tuple(variables), frozenset(templates))
+    return StepFile(step, tuple(variables), frozenset(templates), (section.node.line, section.node.column))
 
 
 def _uses(section: Section, key: str, scalar: Scalar, found: Inspected) -> list[Use]:

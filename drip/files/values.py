@@ -164,7 +164,7 @@ def header_name(text: str) -> str:
     lower = text.lower()
     if lower.startswith("x-drip-") or lower in _DRIP_HEADERS:
         raise BadValue("drip sets this header itself", "take another name")
-    if not lower.startswith("x-") and lower != "feedback-id":
+    if re.match("x-.", lower) is None and lower != "feedback-id":
         raise BadValue("this header can't be set", "only X-… and Feedback-ID can")
     return text
 

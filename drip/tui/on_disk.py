@@ -58,7 +58,7 @@ def _stamps(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 def read_files(desk: Desk) -> Disk:
     """Read them; no plan yet."""
-    files = desk.project.files()
+    files = desk.project.files(compiled=True)
     return Disk(files, tuple(desk.project.incoming(files)), None)
 
 

@@ -135,7 +135,7 @@ def _files(invocation: Invocation) -> ProjectFiles:
     from drip.cli.files.problems import NO_FILES, usable
     from drip.cli.output import note
 
-    files = usable(invocation.project.files())
+    files = usable(invocation.project.files(compiled=True))
     if not files.paths:
         note(NO_FILES)
     return files

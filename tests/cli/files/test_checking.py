@@ -76,6 +76,33 @@ def test_a_template_that_does_not_compile_is_found(empty: Cli) -> None:
     assert "sequences/a.yaml:2" in empty("check", code=1).stdout
 
 
+@pytest.mark.parametrize(
+    ("body", "layout", "words"),
+    [
+        ("<p class='a' class='{{ plan }}'>x</p>", "{{ content }}", "{{ plan }} can't stand there"),
+        ("{% block a %}x{% endblock %}", "{% block a %}{% endblock %}{{ content }}", "block 'a' defined twice"),
+        ("<p>x</p>", "{{ content | trim }}", "layout 'plain' has no {{ content }}"),
+    ],
+)
+def test_what_could_be_sent_to_nobody_is_found_before_it_is_applied(
+    files: Cli, body: str, layout: str, words: str
+) -> None:
+    """Each part can be read by itself; only all together can't be made into a message."""
+    files("apply", "--yes")
+    files.write("sequences/templates/layouts/plain.html", layout)
+    files.write(
+        "sequences/bad.yaml",
+        "name: Bad\nstatus: active\nlayout: plain\nsteps:\n"
+        f'  - {{id: a, delay: 0, subject: x, text: y}}\n  - {{id: b, delay: 0, subject: x, html: "{body}"}}\n',
+    )
+    (problem,) = [one for one in files.json("check", code=1)["problems"] if one["severity"] == "error"]
+    assert words in problem["message"]
+    assert (problem["path"], problem["line"], problem["where"]) == ("sequences/bad.yaml", 6, "steps[1]")
+    for command in ("plan", "apply"):
+        assert "sequences/bad.yaml:6:5: steps[1]: " in files(command, code=2).stderr
+    assert "bad" not in files("list").stdout
+
+
 def test_no_files_are_a_beginning(empty: Cli) -> None:
     assert "`drip init` writes an example" in empty("check").stderr
     assert "`drip init` writes an example" in empty("plan").stderr
