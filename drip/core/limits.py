@@ -25,12 +25,17 @@ class Bucket:
     """Aware."""
 
 
+def capacity(rate: Rate) -> float:
+    """What a bucket holds at the most."""
+    return max(1.0, rate.count * (BURST / rate.per))
+
+
 def refilled(bucket: Bucket | None, rate: Rate, now: datetime) -> Bucket:
     """The bucket as it is now; None is one that was never used, and full.
 
     A clock that went back fills nothing, and of clocks that differ the one that is ahead fills it.
     """
-    most = max(1.0, rate.count * (BURST / rate.per))
+    most = capacity(rate)
     if bucket is None:
         return Bucket(most, now)
     at = bucket.at if now < bucket.at <= now + CLOCKS_APART else now

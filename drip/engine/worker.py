@@ -11,6 +11,7 @@ from functools import partial
 from random import Random
 
 from drip.core.delivery import Outcome, OutcomeKind
+from drip.core.limits import capacity
 from drip.core.settings import Settings
 from drip.engine.catalogue import Catalogue
 from drip.engine.dispatch import Dispatch
@@ -75,6 +76,9 @@ class Worker:
         self._told = told
         self._high_water = high_water
         self._random = random or Random()
+        # A rate counts what is claimed: behind a server that is silent for a while no more may gather than leaves soon.
+        rate = settings.limits.rate
+        self._most_in_hand = LARGEST_BATCH if rate is None else transport.connections + int(capacity(rate))
         self._catalogue = Catalogue(store)
         self._telling = threading.Lock()
         self._room = Room(0)
@@ -154,7 +158,7 @@ class Worker:
             if claims:
                 left = None if left is None else left - len(claims)
                 self._hand_out(claims)
-                self._wait_for(max(wanted // 2, SMALLEST_BATCH))
+                self._wait_for(min(max(wanted // 2, SMALLEST_BATCH), self._most_in_hand))
                 batch = min(2 * batch, LARGEST_BATCH) if time.monotonic() - begun < SOON else max(batch // 2, BATCH)
             elif not self._settle_down() and not self._waits_for_room():
                 break

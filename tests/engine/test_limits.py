@@ -25,6 +25,7 @@ from drip.core.limits import (
 from drip.core.policy import Skip
 from drip.core.settings import Limits, Ramp, Rate
 from drip.engine.catalogue import Catalogue
+from drip.engine.dispatch import Dispatch
 from drip.engine.ledger import Ledger
 from drip.engine.limits import Limited, limited
 from drip.engine.ports import Envelope
@@ -259,10 +260,47 @@ def test_a_slow_server_does_not_end_a_pass_whose_rate_lets_one_go_at_a_time(
     with open_lab(tmp_path, limits=Limits(rate=Rate(1, SECOND))) as lab:
         lab.apply(a_sequence(a_step("one")))
         crowd(lab, 8)
+        lab.transport.connections = 8
         lab.transport.script = script
         seconds = count()
         with lab.worker(clock=lambda: START + SECOND * next(seconds)) as worker:
             assert worker.run_once().counts["sent"] == 8
+
+
+def test_what_a_silent_server_holds_up_does_not_leave_all_at_once_when_it_speaks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed, in_hand, waited, wait_for = [0], [0], Event(), Dispatch.wait_for
+
+    def claim(self: Ledger, now: datetime, most: int) -> Any:
+        found = real(self, now, most)
+        claimed[0] += len(found[0])
+        in_hand.append(claimed[0] - len(lab.transport.sent))
+        return found
+
+    def wait(self: Dispatch, left: int) -> bool:
+        came = wait_for(self, left)
+        if not came:
+            waited.set()
+        return came
+
+    def script(envelope: Envelope, content: bytes) -> Outcome:
+        assert waited.wait(20), "it was never waited for the server"
+        return accept(envelope, content)
+
+    real = Ledger.claim
+    monkeypatch.setattr(Ledger, "claim", claim)
+    monkeypatch.setattr(Dispatch, "wait_for", wait)
+    monkeypatch.setattr("drip.engine.dispatch.LOOK_UP", 0.05)
+    with open_lab(tmp_path, limits=Limits(rate=Rate(2, SECOND))) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 30)
+        lab.transport.script = script
+        seconds = count()
+        with lab.worker(clock=lambda: START + SECOND * next(seconds)) as worker:
+            assert worker.run_once().counts["sent"] == 30
+        # two on the connections, the two of one second behind them, and the two claimed last
+        assert max(in_hand) <= 6
 
 
 def test_one_domain_waits_while_the_others_go(tmp_path: Path) -> None:
