@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from drip.core.address import Address
 from drip.core.delivery import RetryRule
 from drip.core.dkim_keys import DkimKey
+
+_MAILTO_SAFE = "@!$'*+-.=_~"
 
 
 class TransportKind(StrEnum):
@@ -214,3 +217,13 @@ class Settings:
     def inbound_address(self) -> str | None:
         """Where `mailto:` unsubscribes go; None without one."""
         return self.inbound.address
+
+    def unsubscribe_url(self, token: str) -> str | None:
+        """The page that unsubscribes who has the token; None: there is no HTTP side."""
+        return None if self.base_url is None else f"{self.base_url}/u/{token}"
+
+    def unsubscribe_mailto(self, token: str) -> str | None:
+        """The `mailto:` URL (RFC 6068) that does the same; None: there is no address for it."""
+        if self.inbound.address is None:
+            return None
+        return f"mailto:{quote(self.inbound.address, safe=_MAILTO_SAFE)}?subject=unsubscribe%20{token}"

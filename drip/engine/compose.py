@@ -80,14 +80,15 @@ class Composer:
         now: datetime,
         token: str,
     ) -> Message:
-        unsubscribe = self._unsubscribe_url(claim)
+        own = make_token(self._secret, Purpose.UNSUBSCRIBE, claim.subscription_id)
+        unsubscribe = self._settings.unsubscribe_url(own)
         recipient = Recipient(
             to=Address(claim.email, claim.name),
             variables=variables,
             delivery_token=token,
             unsubscribe_url=unsubscribe,
             preferences_url=unsubscribe,
-            unsubscribe_mailto=self._unsubscribe_mailto(claim),
+            unsubscribe_mailto=self._settings.unsubscribe_mailto(own),
         )
         return self._compile(stored, step).render(recipient, now)
 
@@ -99,18 +100,6 @@ class Composer:
                 *(stored.definition, step, self._settings), trusted=stored.source is Source.FILE
             )
         return compiled
-
-    def _unsubscribe_url(self, claim: Claim) -> str | None:
-        if self._settings.base_url is None:
-            return None
-        return f"{self._settings.base_url}/u/{make_token(self._secret, Purpose.UNSUBSCRIBE, claim.subscription_id)}"
-
-    def _unsubscribe_mailto(self, claim: Claim) -> str | None:
-        address = self._settings.inbound_address
-        if address is None:
-            return None
-        token = make_token(self._secret, Purpose.UNSUBSCRIBE, claim.subscription_id)
-        return f"mailto:{address}?subject=unsubscribe%20{token}"
 
 
 def envelope_sender(settings: Settings, sender: Address, token: str) -> str:

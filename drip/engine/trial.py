@@ -59,8 +59,7 @@ def letter_to_oneself(settings: Settings, to: str, now: datetime) -> tuple[Messa
     token = new_token()
     step = Step(key="doctor", delay=timedelta(0), subject=f"drip sends as {settings.sender.email}", body=_LETTER)
     definition = Definition(Sequence(id="doctor", name="drip doctor", steps=(step,)), {})
-    link = settings.base_url and f"{settings.base_url}/u/{token}"
-    mailto = settings.inbound_address and f"mailto:{settings.inbound_address}?subject=unsubscribe%20{token}"
+    link, mailto = settings.unsubscribe_url(token), settings.unsubscribe_mailto(token)
     recipient = Recipient(Address(to), {}, token, link, link, mailto)
     return marked(compile_step(definition, step, settings).render(recipient, now)), token
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote as percent_encode
 from urllib.parse import urlsplit
 
+from drip.core.address import parse_email
 from drip.core.networks import is_loopback
 from drip.files.wording import BadValue, quote
 
 _POSTGRES = ("postgresql://", "postgres://")
+_PATH_SAFE = "/%:@!$&'()*+,;=~"
 
 
 def database_url(text: str, folder: Path) -> str:
@@ -60,13 +63,26 @@ def host_name(text: str) -> str:
 
 
 def base_url(text: str) -> str:
-    """Where people reach the HTTP side; https, but for this machine. Without a slash at the end."""
+    """Where people reach the HTTP side; https, but for this machine. In ASCII, without a slash at the end."""
     scheme, host = _web(text)
     if scheme == "http" and not is_loopback(host):
         raise BadValue(f"{quote(text)} is not https", "unsubscribe links must be https")
     if "?" in text or "#" in text:
         raise BadValue(f"{quote(text)} has a query or fragment", "write it as https://mail.example.com")
-    return text.rstrip("/")
+    parts = urlsplit(text)
+    if not host.isascii():
+        host = _ascii_host(host)
+    name = f"[{host}]" if ":" in host else host
+    port = "" if parts.port is None else f":{parts.port}"
+    # A mail program looks for a link in List-Unsubscribe, which has no other octets (RFC 2369, section 2).
+    return f"{scheme}://{name}{port}{percent_encode(parts.path, safe=_PATH_SAFE)}".rstrip("/")
+
+
+def _ascii_host(host: str) -> str:
+    try:
+        return parse_email(f"postmaster@{host}").rpartition("@")[2]
+    except ValueError:
+        raise BadValue(f"there is no host {quote(host)}", "write it as https://mail.example.com") from None
 
 
 def webhook_url(text: str) -> str:

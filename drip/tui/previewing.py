@@ -82,15 +82,14 @@ def _message(
         name = examples.get("name")
         person = Address(EXAMPLE, name if isinstance(name, str) else "")
         variables = merged_variables(sequence, {}, examples)
-    link = None if settings.base_url is None else f"{settings.base_url}/u/preview"
-    mailto = settings.inbound_address
+    link = settings.unsubscribe_url("preview")
     recipient = Recipient(
         to=person,
         variables=variables or {},
         delivery_token="preview",
         unsubscribe_url=link,
         preferences_url=link,
-        unsubscribe_mailto=None if mailto is None else f"mailto:{mailto}?subject=unsubscribe%20preview",
+        unsubscribe_mailto=settings.unsubscribe_mailto("preview"),
     )
     return compile_step(definition, step, settings).render(recipient, now)
 

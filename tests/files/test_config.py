@@ -264,3 +264,22 @@ def test_reading_it_loads_nothing_slow(tmp_path: Path) -> None:
         "assert not {'jinja2', 'pydantic', 'drip.render', 'markdown_it', 'lxml', 'rich'} & names\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("https://mäil.example.com", "https://xn--mil-qla.example.com"),
+        ("HTTPS://Mail.Example.com:8443/x/", "https://mail.example.com:8443/x"),
+        ("https://mail.example.com/año/<b>/%20", "https://mail.example.com/a%C3%B1o/%3Cb%3E/%20"),
+        ("http://[::1]:8025/", "http://[::1]:8025"),
+    ],
+)
+def test_base_url_is_kept_as_a_header_can_have_it(tmp_path: Path, written: str, kept: str) -> None:
+    assert settings(tmp_path, FROM + f"base_url: {written}\n").base_url == kept
+
+
+def test_an_address_in_a_mailto_link_is_encoded(tmp_path: Path) -> None:
+    found = settings(tmp_path, FROM + "inbound: {address: 'ñ+a?b&c@example.com'}\n")
+    assert found.unsubscribe_mailto("t") == "mailto:%C3%B1+a%3Fb%26c@example.com?subject=unsubscribe%20t"
+    assert settings(tmp_path, FROM).unsubscribe_mailto("t") is None

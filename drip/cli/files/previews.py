@@ -142,13 +142,12 @@ def _recipient(
     to, known = _person(invocation, definition, person)
     if isinstance(variables.get("name"), str):
         to = Address(to.email, variables["name"])
-    base, mailto = invocation.settings.base_url, invocation.settings.inbound_address
-    link = None if base is None else f"{base}/u/{token}"
+    link = invocation.settings.unsubscribe_url(token)
     return Recipient(
         to=to,
         variables={**known, **variables},
         delivery_token=token,
         unsubscribe_url=link,
         preferences_url=link,
-        unsubscribe_mailto=None if mailto is None else f"mailto:{mailto}?subject=unsubscribe%20{token}",
+        unsubscribe_mailto=invocation.settings.unsubscribe_mailto(token),
     )
