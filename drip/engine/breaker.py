@@ -21,6 +21,7 @@ class Breaker:
         self._store = store
         self._onward = onward
         self._since: datetime | None = None
+        self._openings: int | None = None
         self.is_open = False
         """Whether this pass has found the fault to be ours."""
 
@@ -28,6 +29,12 @@ class Breaker:
         """A new pass may find things mended."""
         self.is_open = False
         self._since = now
+        self._openings = self._store.breaker_openings()
+
+    def look(self) -> bool:
+        """Whether this pass, or that of another worker meanwhile, has found the fault to be ours."""
+        self.is_open = self.is_open or self._openings not in (None, self._store.breaker_openings())
+        return self.is_open
 
     def opens(self, now: datetime) -> bool:
         """Look at the last refusals; when they point at us, put everybody of that window back as they were."""
@@ -46,6 +53,7 @@ class Breaker:
 
     def _open(self, refused: Sequence[int], looked_at: int, now: datetime) -> None:
         self.is_open = True
+        self._store.count_breaker_opening()
         if refused:
             self._put_back(refused, now)
         data = {"refused": len(refused), "of": looked_at}

@@ -182,8 +182,8 @@ class Recording:
         return self._fact(case, "failed", reason, outcome.text)
 
     def _no_mailbox(self, case: Case, outcome: Outcome) -> Fact:
-        if self._breaker.is_open:
-            return self._given_back(case, Reason.BREAKER, outcome)
+        if self._breaker.look():
+            return replace(self._given_back(case, Reason.BREAKER, outcome), breaker=True)
         fact = self._failed(case, Reason.NO_MAILBOX, outcome)
         delivery_id = self._store.deliveries.find(case.claim.subscription_id, case.claim.step_id)
         code = outcome.enhanced or (str(outcome.code) if outcome.code else None)
@@ -194,8 +194,8 @@ class Recording:
         """The message was refused, by the server or (without a code) before it was asked."""
         if outcome.code is None:
             return self._failed(case, Reason.REFUSED, outcome)
-        if self._breaker.is_open:
-            return self._given_back(case, Reason.BREAKER, outcome)
+        if self._breaker.look():
+            return replace(self._given_back(case, Reason.BREAKER, outcome), breaker=True)
         return self._unless_ours(case, self._failed(case, Reason.REFUSED, outcome), outcome)
 
     def _unless_ours(self, case: Case, fact: Fact, outcome: Outcome) -> Fact:

@@ -155,6 +155,18 @@ class Store:
             str(to_milliseconds(moment)),
         )
 
+    def breaker_openings(self) -> int:
+        """How often a breaker has opened, of whichever worker."""
+        return int(self.database.value("SELECT value FROM meta WHERE name = 'breaker_openings'") or 0)
+
+    def count_breaker_opening(self) -> None:
+        """A breaker has opened."""
+        self.database.run(
+            "INSERT INTO meta (name, value) VALUES ('breaker_openings', ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            str(self.breaker_openings() + 1),
+        )
+
     def _meta(self, name: str, fresh: str) -> str:
         found: str | None = self.database.value("SELECT value FROM meta WHERE name = ?", name)
         if found is not None:

@@ -14,7 +14,7 @@ from drip.core.settings import OnUnknown
 from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
 from drip.engine import people
 from drip.engine.records import Claim, Marked
-from drip.engine.results import Result
+from drip.engine.results import Fact, Result
 from drip.engine.suppress import suppress
 from drip.engine.worker import Worker
 from drip.store.invariants import violations
@@ -375,6 +375,29 @@ def test_an_opt_out_is_not_undone_when_the_server_turns_out_to_have_refused_ever
     assert lab.person("p0@example.com").status is SubscriptionStatus.CANCELLED
     assert lab.person("p1@example.com").status is SubscriptionStatus.ACTIVE
     assert len(lab.store.suppressions.list()) == 1
+
+
+def test_what_another_worker_finds_to_be_our_fault_suppresses_nobody_here_either(lab: Lab) -> None:
+    lab.apply(a_sequence(ONE))
+    lab.crowd(13)
+    refused = Outcome(OutcomeKind.NO_MAILBOX, 550, "5.1.1", "5.1.1 no such user")
+    with lab.worker() as worker, lab.worker() as beside:
+        for one in (worker, beside):
+            one._ledger.begin(lab.now)
+        claims, claims_beside = worker._claim(10), beside._claim(2)
+
+        def record(one: Worker, some: list[Claim]) -> list[Fact]:
+            with lab.store.transaction():
+                return one._ledger.record([Result(claim, refused, 1) for claim in some], lab.now)
+
+        record(beside, claims_beside[:1])
+        assert any(fact.breaker for fact in record(worker, claims))
+        assert [fact.breaker for fact in record(beside, claims_beside[1:])] == [True]
+        assert lab.store.suppressions.list() == []
+        worker._ledger.begin(lab.now)  # a new pass may find things mended
+        record(worker, worker._claim(1))
+        assert len(lab.store.suppressions.list()) == 1
+    assert violations(lab.store.database) == []
 
 
 def test_those_put_back_by_the_breaker_are_where_they_were_also_failed_or_unknown(lab: Lab) -> None:

@@ -348,6 +348,14 @@ class Store(Protocol):
         """Until when messages may have been sent that the database does not know of; None: it never went back."""
         ...
 
+    def breaker_openings(self) -> int:
+        """How often a breaker has opened, of whichever worker."""
+        ...
+
+    def count_breaker_opening(self) -> None:
+        """A breaker has opened."""
+        ...
+
     def secret(self) -> bytes:
         """The key that tokens are signed with."""
         ...
