@@ -88,15 +88,19 @@ class Invocation:
 
     @contextmanager
     def reading(self) -> Iterator[Store]:
-        """The same for a command that only looks: also where the permissions forbid more.
+        """The same for a command that only looks: also where the permissions forbid more, or there is no database yet.
 
         Raises:
             DatabaseUnavailable: it can't be opened, or has another schema and can't be changed.
         """
-        from drip.store.reading import may_only_be_read, opened_for_reading
+        from drip.store.reading import is_not_there_yet, may_only_be_read, opened_for_reading, opened_without_file
 
         database = self.project.store.database
-        with opened_for_reading(database) if may_only_be_read(database) else self.opened() as store:
+        if is_not_there_yet(database):
+            opened = opened_without_file()
+        else:
+            opened = opened_for_reading(database) if may_only_be_read(database) else self.opened()
+        with opened as store:
             yield store
 
     def now(self) -> datetime:

@@ -111,7 +111,7 @@ class Commands(click.Group):
         """As click does it, with the nearest name for one that does not exist."""
         if args[0] in COMMANDS or args[0].startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        near = get_close_matches(args[0], COMMANDS, n=1)
+        near = get_close_matches(args[0].lower(), COMMANDS, n=1)
         raise Invalid(
             f"there is no command {args[0]!r}", f"did you mean `drip {near[0]}`?" if near else "`drip -h` lists them"
         )

@@ -85,7 +85,13 @@ def can_ask() -> bool:
 
 def confirm(question: str) -> bool:
     """Ask on the terminal; no answer is no."""
-    return click.confirm(clean(question), default=False, err=True)
+    try:
+        return click.confirm(clean(question), default=False, err=True)
+    except click.Abort as abort:
+        if not isinstance(abort.__context__, EOFError):
+            raise
+        line(err=True)
+        return False
 
 
 def write_document(content: str | bytes) -> None:

@@ -10,14 +10,15 @@ from drip.errors import DripError, NotFound, Refused, did_you_mean
 _NAMES = {
     "subscriber": "`drip subscribers SEQ` lists who is in a sequence, `drip subscribe SEQ EMAIL` adds somebody",
     "contact": "`drip contacts list` lists them",
+    "sequence": "`drip list` lists them",
     "suppressed address": "`drip suppress list` lists them",
 }
 """What helps where a name does not exist and none is near, by what it is the name of."""
 _STATES = {
     "contact_suppressed": "`drip suppress remove EMAIL` allows it again",
     "sequence_archived": "`drip status SEQ active` opens it again",
-    "subscription_terminal": "`drip subscriber SEQ EMAIL` shows what was; a sequence with `resubscribe: always` lets"
-    " people begin anew",
+    "subscription_terminal": "`drip subscriber SEQ EMAIL` shows what was; a sequence with `resubscribe: always` takes"
+    " those anew who completed it or were cancelled by hand",
 }
 """What helps where the state of things forbids it, by the code of the refusal."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from drip.core.immutable import immutable
@@ -16,6 +17,8 @@ _ERASED = "erased:"
 ERASED_KEYS = (_ERASED, "erased;")
 """The keys of erased addresses are from the first of these on, and before the second."""
 _LONGEST_LOCAL = 64
+_ALIKE = 0.6
+"""How much of two words is the same, from 0 to 1, where one may be meant by the other."""
 # What is the same however it is looked at: nothing to normalise.
 _PLAIN = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
 
@@ -167,3 +170,25 @@ def _is_control(character: str) -> bool:
 def _first_sentence(text: str) -> str:
     sentence = text.split(". ")[0].rstrip(".")
     return sentence[:1].lower() + sentence[1:]
+
+
+def spelt_like(text: str, known: Iterable[str], number: int = 5) -> list[str]:
+    """At most so many of the known addresses that are spelt like this one, the nearest first.
+
+    Both sides of the @ must be alike: people of one domain are not, for that alone.
+    """
+    from difflib import SequenceMatcher  # only for a message
+
+    wanted = text.strip()[:_LONGEST].casefold().partition("@")[::2]
+    local, domain = (SequenceMatcher(None, "", side) for side in wanted)
+    found = []
+    for email in dict.fromkeys(known):
+        left, _, right = email.casefold().partition("@")
+        local.set_seq1(left)
+        if local.quick_ratio() < _ALIKE or local.ratio() < _ALIKE:
+            continue
+        domain.set_seq1(right)
+        rest = domain.ratio() if wanted[1] else 1.0
+        if rest >= _ALIKE:
+            found.append((local.ratio() + rest, email))
+    return [email for _, email in sorted(found, key=lambda pair: -pair[0])[:number]]

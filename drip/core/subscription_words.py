@@ -23,7 +23,9 @@ def what_is_next(subscription: Subscription, now: datetime, zone: tzinfo) -> str
         case SubscriptionStatus.CANCELLED:
             return f"cancelled {moment(subscription.cancelled_at, zone)} ({subscription.cancel_reason})"
         case SubscriptionStatus.FAILED:
-            return f"failed at {subscription.next_step}; `drip retry` makes it active again"
+            # Who has a time had failed at a step that was removed since.
+            where = "at" if subscription.next_send_at is None else "at a step that is gone, before"
+            return f"failed {where} {subscription.next_step}; `drip retry` makes it active again"
         case SubscriptionStatus.PAUSED:
             return f"paused since {moment(subscription.paused_at, zone)}, before {subscription.next_step}"
     hold = hold_words(subscription)

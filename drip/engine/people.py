@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from drip.core.address import email_key
 from drip.core.delivery import DeliveryState, Reason
 from drip.core.events import EventType
 from drip.core.schedule import base_of, due_at, subscriber_zone
@@ -40,9 +39,17 @@ def find_subscription(store: Store, slug: str, email: str) -> Found:
     contact = store.contacts.by_email(email)
     row_id = store.subscriptions.find(stored.id, contact.id) if contact else None
     if contact is None or row_id is None:
-        near = [found for found in store.contacts.near(email) if email_key(found) != email_key(email)]
-        raise NotFound("subscriber", email, near if len(near) > 8 or not contact else (), place=f" in {slug!r}")
+        raise NotFound("subscriber", email, _near(store, stored, email), place=f" in {slug!r}")
     return Found(stored, store.subscriptions.people([row_id])[row_id], contact.email)
+
+
+def _near(store: Store, stored: StoredSequence, email: str) -> list[str]:
+    """Who of the sequence is spelt most like that; nobody where none is."""
+    for found in store.contacts.near(email):
+        contact = store.contacts.by_email(found)
+        if contact is not None and store.subscriptions.find(stored.id, contact.id) is not None:
+            return [contact.email]
+    return []
 
 
 def pause(store: Store, slug: str, email: str, now: datetime) -> bool:

@@ -94,7 +94,7 @@ def rate(text: str) -> Rate:
 def zone_name(text: str) -> str:
     """The name of a zone that exists."""
     if zone(text) is None:
-        raise BadValue(f"there is no time zone {quote(text)}", _nearest_zone(text))
+        raise BadValue(f"there is no time zone {quote(text)}", nearest_zone(text))
     return text
 
 
@@ -103,7 +103,8 @@ def existing_zone(text: str) -> ZoneInfo:
     return ZoneInfo(zone_name(text))
 
 
-def _nearest_zone(text: str) -> str:
+def nearest_zone(text: str) -> str:
+    """What to write instead of a zone that does not exist."""
     from zoneinfo import available_timezones  # walks a folder; only for a message
 
     folded = {name.lower(): name for name in available_timezones()}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from drip.core.address import ERASED_KEYS, email_key, erased_key
+from drip.core.address import ERASED_KEYS, email_key, erased_key, spelt_like
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.core.subscription import ContactStatus, SuppressionReason
 from drip.engine.records import Contact, Suppression
@@ -130,12 +130,17 @@ class Contacts:
         )
 
     def near(self, email: str) -> list[str]:
-        """Addresses that begin like this one, to suggest the right spelling."""
+        """A few addresses that are spelt like this one, the nearest first.
+
+        Among those that begin like it and, as a first letter may be wrong too, a thousand others: all there are in a
+        small project.
+        """
         start = email_key(email)[:2] if "@" in email else email.casefold()[:2]
         rows = self._database.rows(
             "SELECT email FROM contact WHERE email_key >= ? AND email_key < ? LIMIT 1000", start, start + "\U0010ffff"
         )
-        return [found for (found,) in rows]
+        rows += self._database.rows("SELECT email FROM contact ORDER BY email_key LIMIT 1000")
+        return spelt_like(email, [found for (found,) in rows])
 
 
 class Suppressions:

@@ -65,3 +65,19 @@ def test_what_is_shown_is_what_is_there(locked: Cli) -> None:
 @pytest.mark.parametrize("words", CHANGING, ids=" ".join)
 def test_changing_says_that_it_may_not(locked: Cli, words: tuple[str, ...]) -> None:
     assert "the database can't be written" in locked(*words, code=3).stderr
+
+
+FRESH = ("list", "status", "subscribers", "agenda", "stats", "log", "unknown", "templates", "plan", "contacts list")
+
+
+@pytest.mark.parametrize("command", FRESH)
+def test_looking_makes_no_database(files: Cli, command: str) -> None:
+    before = sorted(files.folder.rglob("*"))
+    files(*command.split())
+    files.json(*command.split())
+    assert sorted(files.folder.rglob("*")) == before
+
+
+def test_a_place_where_none_can_be_is_not_a_new_project(files: Cli) -> None:
+    files.write("drip.yaml", "from: Ada <ada@example.com>\ndatabase: sqlite:///no-such-folder/drip.db\n")
+    assert "no-such-folder" in files("list", code=3).stderr

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drip.core.address import Address, clean_line, email_key, parse_address, parse_email
+from drip.core.address import Address, clean_line, email_key, parse_address, parse_email, spelt_like
 from tests import strategies
 
 LOCAL_64 = "a" * 64
@@ -225,3 +225,21 @@ def test_a_clean_line_has_no_control_character_and_nothing_else_changes(text: st
     assert [character for character in text if character.isprintable() and character != " "] == [
         character for character in line if character.isprintable() and character != " "
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("ada@exmple.com", ["ada@example.com"]),
+        ("da@example.com", ["ada@example.com"]),
+        ("ADA@EXAMPLE.COM", ["ada@example.com"]),
+        ("bo@example.com", ["bob@example.com"]),
+        ("eve@example.com", []),
+        ("ada@elsewhere.net", []),
+        ("ad", ["ada@example.com"]),
+        ("", []),
+        ("@", []),
+    ],
+)
+def test_who_shares_only_a_domain_is_not_meant(text: str, near: list[str]) -> None:
+    assert spelt_like(text, ["bob@example.com", "ada@example.com"]) == near

@@ -40,6 +40,7 @@ def check_command(invocation: Invocation, context: click.Context, as_json: bool)
 
 @click.command("schema")
 @click.option("--config", "of_config", is_flag=True, help="The schema of drip.yaml instead.")
+@click.option("--json", is_flag=True, expose_value=False, help="As ever: a schema is a JSON document.")
 def schema_command(of_config: bool) -> None:
     """Print the JSON Schema of sequence files.
 

@@ -89,9 +89,10 @@ def _subscriber(sequence: EmailSequence, start: datetime, variables: Any, timezo
     from drip.core.expectations import SampleSubscriber
     from drip.core.schedule import zone
     from drip.errors import Invalid
+    from drip.files.values import nearest_zone
 
     if timezone is not None and zone(timezone) is None:
-        raise Invalid(f"--timezone: there is no time zone {timezone!r}", "write an IANA name like Europe/Madrid")
+        raise Invalid(f"--timezone: there is no time zone {timezone!r}", nearest_zone(timezone))
     if not 1971 <= start.year <= 9000:
         raise Invalid(f"--at: the year {start.year} is out of range")
     examples = {name: one.example for name, one in sequence.variables.items() if one.example is not None}

@@ -202,7 +202,7 @@ def _show_message(letter: Letter, rendered: Rendered | None, trouble: str | None
     from drip.cli.output import clean, line
 
     if trouble is not None:
-        line(clean(f"\nit can't be rendered: {trouble}"))
+        line("\n" + clean(f"it can't be rendered: {trouble}"))
     if rendered is not None:
         line(f"\n{_SAME[rendered.same]}:")
         read_message(letter.delivery.step, rendered.message, first=True)

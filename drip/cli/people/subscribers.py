@@ -168,7 +168,7 @@ def _write_csv(subscriptions: Iterator[Subscription]) -> None:
 
 
 def _timeline(store: Store, subscription_id: int) -> list[dict[str, Any]]:
-    """What happened, oldest first: the events, with what their delivery knows."""
+    """What happened, oldest first: the events, with what their delivery knows, and the number `why` takes."""
     deliveries = {delivery.step: delivery for delivery in store.deliveries.of_subscription(subscription_id)}
     found = []
     for entry in store.events.entries(subscription_id=subscription_id, limit=10_000, newest=True):
@@ -176,6 +176,8 @@ def _timeline(store: Store, subscription_id: int) -> list[dict[str, Any]]:
         delivery = deliveries.get(entry.step or "")
         if delivery is not None and entry.type == "sequence.step.sent":
             item |= {"revision": delivery.revision, "attempts": delivery.attempts, "answer": delivery.answer}
+        if delivery is not None:
+            item["delivery"] = delivery.id
         found.append(item)
     return found
 

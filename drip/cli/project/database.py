@@ -166,7 +166,7 @@ def prune_database(
         rows = sum(asdict(found).values())
         if not dry_run and rows:
             if not yes and not confirm(f"Forget {_rows(found)}?"):
-                note("nothing was forgotten")
+                note("nothing was forgotten; --yes does it without asking")
                 context.exit(1)
             with progress("forgetting", rows) as bar:
                 found = store.pruning.prune(before, bar.advance)

@@ -85,7 +85,8 @@ def list_suppressed(
 def add_suppressed(invocation: Invocation, email: str, reason: str, words: str | None, as_json: bool) -> None:
     """Never mail an address again.
 
-    Its live subscriptions are cancelled in the same moment. An address that is here already keeps its reason.
+    Its live subscriptions are cancelled in the same moment. An address that is here already keeps its reason,
+    unless the new one is graver: complaint, unsubscribed, manual, bounce.
 
     \b
     Example:
@@ -124,7 +125,7 @@ def remove_suppressed(invocation: Invocation, email: str, yes: bool, as_json: bo
       drip suppress remove ada@example.com --yes
     """
     from drip.cli.output import clean, line, write_json
-    from drip.core.address import known_email
+    from drip.core.address import known_email, spelt_like
     from drip.core.subscription import SuppressionReason
     from drip.engine.suppress import unsuppress
     from drip.errors import NotFound, Refused
@@ -133,8 +134,10 @@ def remove_suppressed(invocation: Invocation, email: str, yes: bool, as_json: bo
     with invocation.opened() as store:
         found = store.suppressions.get(address)
         if found is None:
-            near = [one.email for one in store.suppressions.list(search=address[:2].casefold(), limit=1000)]
-            raise NotFound("suppressed address", address, near if len(near) > 8 else _near(address, near))
+            alike = store.suppressions.list(search=address[:2].casefold(), limit=1000)
+            newest = store.suppressions.list(limit=1000)
+            near = spelt_like(address, [one.email for one in [*alike, *newest]], 1)
+            raise NotFound("suppressed address", address, near)
         if found.reason in (SuppressionReason.COMPLAINT, SuppressionReason.UNSUBSCRIBED) and not yes:
             message = f"{found.email} is suppressed as {found.reason}: they said no"
             raise Refused("needs_yes", message, "with their consent: `drip suppress remove EMAIL --yes`")
@@ -199,13 +202,6 @@ def export_suppressed(invocation: Invocation, reason: str | None) -> None:
     line("email,reason,note,added_at")
     for one in found:
         line(csv_row([one.email, one.reason.value, one.code, format_moment(one.added_at)]))
-
-
-def _near(address: str, known: list[str]) -> list[str]:
-    from drip.errors import nearest
-
-    found = nearest(address, known)
-    return [found] if found else []
 
 
 def _object(one: Suppression) -> dict[str, Any]:

@@ -109,11 +109,11 @@ def test_no_files_are_a_beginning(empty: Cli) -> None:
     assert "`drip init` writes an example" in empty("apply").stderr
 
 
-@pytest.mark.parametrize("options", [[], ["--config"]])
+@pytest.mark.parametrize("options", [[], ["--config"], ["--json"], ["--config", "--json"]])
 def test_schemas_are_json_schemas(tmp_path: Path, options: list[str]) -> None:
     schema = json.loads(Cli(tmp_path)("schema", *options).stdout)
     assert schema["$schema"].startswith("https://json-schema.org/")
-    assert ("transport" in schema["properties"]) == bool(options)
+    assert ("transport" in schema["properties"]) == ("--config" in options)
 
 
 def test_the_config_option_takes_another_file(files: Cli, tmp_path: Path) -> None:

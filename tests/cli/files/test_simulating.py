@@ -190,3 +190,8 @@ def test_no_tests_and_no_such_sequence(onboarding: Cli) -> None:
 def test_files_with_errors_are_not_tested(onboarding: Cli) -> None:
     onboarding.write("sequences/other.yaml", "name: Other\nsteps: 3\n")
     assert "sequences/other.yaml:2" in onboarding("test", code=2).stderr
+
+
+def test_a_zone_that_does_not_exist_gets_the_nearest(cli: Cli) -> None:
+    for wrong in ("Europe/Madird", "europe/madrid", "Europe Madrid"):
+        assert "did you mean 'Europe/Madrid'?" in cli("simulate", "welcome", "--timezone", wrong, code=2).stderr

@@ -116,3 +116,14 @@ def test_an_erased_person_is_not_explained(sent: Cli) -> None:
     name = message_id(sent)
     sent.sql("DELETE FROM delivery")
     assert "erased" in sent("why", name, code=2).stderr
+
+
+def test_what_can_not_be_rendered_says_why_in_a_paragraph_of_its_own(empty: Cli) -> None:
+    steps = "steps:\n  - {id: a, delay: 0, subject: x, body: '{{ 1 / zero }}'}\nstatus: active\n"
+    empty.write("sequences/broken.yaml", steps)
+    empty("apply")
+    empty("subscribe", "broken", "ada@example.com", "--var", "zero:=0")
+    empty("run", "--once", code=1)
+    said = empty("why", "1").stdout
+    assert "\n\nit can't be rendered: step 'a'" in said
+    assert "\\n" not in said

@@ -100,3 +100,16 @@ def test_a_sequence_of_the_api_names_no_file(cli: Cli) -> None:
     said = cli("show", "welcome").stdout
     assert "source      api" in said
     assert "file" not in said
+
+
+def test_a_name_in_capitals_gets_the_nearest(cli: Cli) -> None:
+    assert "did you mean 'welcome'?" in cli("show", "WELCOME", code=2).stderr
+    assert "did you mean `drip show`?" in cli("SHOW", "welcome", code=2).stderr
+
+
+def test_where_none_is_near_the_list_is_named(cli: Cli) -> None:
+    for number in range(9):
+        text = "name: O\nsteps: [{id: a, delay: 0, subject: x, body: y}]\n"
+        cli.write(f"sequences/other-{number}.yaml", text)
+    cli("apply")
+    assert "`drip list` lists them" in cli("show", "xyz", code=2).stderr

@@ -100,3 +100,28 @@ def test_who_ended_has_nothing_to_come(ada: Cli) -> None:
     ada("cancel", "welcome", "ada@example.com")
     assert ada.json("subscriber", "welcome", "ada@example.com")["upcoming"] == []
     assert "cancelled" in ada("subscriber", "welcome", "ada@example.com").stdout
+
+
+def test_the_timeline_has_the_numbers_that_why_takes(ada: Cli) -> None:
+    ada("run", "--once")
+    subscribed, sent = ada.json("subscriber", "welcome", "ada@example.com")["timeline"]
+    assert "delivery" not in subscribed
+    assert ada.json("why", str(sent["delivery"]))["step"] == "hello"
+    assert f"delivery {sent['delivery']}" in ada("subscriber", "welcome", "ada@example.com").stdout
+
+
+def test_who_failed_at_a_step_that_was_removed_did_not_fail_at_the_next(cli: Cli) -> None:
+    steps = "name: W\nstatus: active\nsteps:\n"
+    bad = "  - {id: bad, delay: 0, subject: x, body: '{{ 1 / zero }}'}\n"
+    good = "  - {id: good, delay: 1d, subject: x, body: y}\n"
+    cli.write("sequences/broken.yaml", steps + bad + good)
+    cli("apply")
+    cli("subscribe", "broken", "ada@example.com", "--var", "zero:=0")
+    cli("run", "--once", code=1)
+    assert "failed at bad; `drip retry`" in cli("subscriber", "broken", "ada@example.com").stdout
+    cli.write("sequences/broken.yaml", steps + good)
+    cli("apply", "--yes")
+    assert (
+        "failed at a step that is gone, before good; `drip retry`"
+        in cli("subscriber", "broken", "ada@example.com").stdout
+    )

@@ -81,7 +81,17 @@ def test_pause_resume_cancel(ada: Cli) -> None:
 
 
 def test_a_person_who_is_not_there_gets_the_nearest(ada: Cli) -> None:
-    assert "did you mean 'ada@example.com'?" in ada("pause", "welcome", "ada@exmple.com", code=2).stderr
+    for wrong in ("ada@exmple.com", "da@example.com", "sda@example.com", "ADA@EXMPLE.COM"):
+        assert "did you mean 'ada@example.com'?" in ada("pause", "welcome", wrong, code=2).stderr
+
+
+def test_nobody_is_suggested_who_is_not_in_the_sequence(ada: Cli) -> None:
+    ada.write("sequences/other.yaml", "name: O\nstatus: active\nsteps: [{id: a, delay: 0, subject: x, body: y}]\n")
+    ada("apply")
+    ada("subscribe", "other", "bob@example.com")
+    said = ada("pause", "other", "ada@exmple.com", code=2).stderr
+    assert "did you mean 'ada" not in said
+    assert "`drip subscribers SEQ` lists who is in a sequence" in said
 
 
 def test_set_changes_adds_and_removes(ada: Cli) -> None:

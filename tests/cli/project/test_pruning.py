@@ -91,3 +91,9 @@ def test_what_is_still_to_be_posted_stays(aged: Cli) -> None:
 
 def test_what_is_young_is_not_forgotten(ada: Cli) -> None:
     assert "less than a day" in ada("db", "prune", "--older-than", "1h", "--yes", code=2).stderr
+
+
+def test_no_answer_is_no(aged: Cli) -> None:
+    before = events(aged)
+    assert "--yes" in aged("db", "prune", "--older-than", "90d", stdin="", code=1).stderr
+    assert events(aged) == before

@@ -67,3 +67,8 @@ def test_export_and_import_again(cli: Cli) -> None:
 def test_a_reason_that_is_none(cli: Cli) -> None:
     result = cli("suppress", "import", "-", stdin="email,reason\na@example.com,spam\n", code=1)
     assert "'spam' is no reason: write one of bounce, complaint" in result.stdout
+
+
+def test_a_first_letter_may_be_wrong(cli: Cli) -> None:
+    cli("suppress", "add", "ada@example.com")
+    assert "did you mean 'ada@example.com'?" in cli("suppress", "remove", "da@example.com", code=2).stderr
