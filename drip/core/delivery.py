@@ -112,6 +112,9 @@ def retry_wait(rule: RetryRule, attempts: int, *, jitter: float, greylisted: boo
     return max(spread, GREYLIST_WAIT) if greylisted else spread
 
 
+POISON_AFTER = 3
+"""Connections in a row that may die on one message before it is set aside."""
+
 BREAKER_WINDOW = 50
 BREAKER_REFUSALS = 10
 BREAKER_SHARE = 0.3

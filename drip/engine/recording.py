@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from random import Random
 
-from drip.core.delivery import DeliveryState, Outcome, OutcomeKind, Reason, retry_wait
+from drip.core.delivery import POISON_AFTER, DeliveryState, Outcome, OutcomeKind, Reason, retry_wait
 from drip.core.events import EventType
 from drip.core.immutable import immutable
 from drip.core.policy import Cancel, Decision, Defer, Fail, Skip
@@ -25,8 +25,6 @@ from drip.engine.records import Accepted, Advance, Claim, Event, Person, Sending
 from drip.engine.results import Fact
 from drip.engine.suppress import suppress
 
-POISON_AFTER = 3
-"""Connections in a row that may die on one message before it is set aside."""
 FINAL = (OutcomeKind.REFUSED, OutcomeKind.BAD_ADDRESS, OutcomeKind.NO_MAILBOX)
 """Answers after which a message is not to be tried again."""
 TELLING = (*FINAL, OutcomeKind.OUR_FAULT)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from drip.core.delivery import DeliveryState, Reason
+from drip.core.delivery import POISON_AFTER, DeliveryState, Reason
 from drip.core.moments import from_milliseconds, to_milliseconds
 from drip.engine.records import Accepted, Advance, Claim, Marked, Sending, Worker
 from drip.store.database import Database
 from drip.store.glance import COUNT_DUE, COUNT_DUE_TO, DUE_SEQUENCES, WORKERS
 from drip.store.rows import load, marks, ms
 
+PASSED_OVER = timedelta(hours=1)
+"""Whoever is overdue for longer is in turn though a connection died on their message, but not time after time."""
+# Both are in the index of those who are due.
+IN_TURN = ("(s.downs = 0 OR (s.downs < ? AND s.next_send_at <= ?))", POISON_AFTER)
+
 CLAIM = """
     WITH due AS MATERIALIZED (
         SELECT s.id FROM subscription s WHERE s.sequence_id = ? AND s.status = 'active' AND s.owner IS NULL
-            AND s.next_send_at IS NOT NULL AND s.next_send_at <= ? AND {downs}
+            AND s.next_send_at IS NOT NULL AND s.next_send_at <= ? AND {whom}
         ORDER BY s.next_send_at LIMIT ? {skipping})
     UPDATE subscription SET owner = ?, claim = claim + 1
     WHERE status = 'active' AND owner IS NULL AND id IN (SELECT id FROM due)
@@ -172,13 +177,13 @@ class Claims:
 
         Call it in a transaction of its own.
         """
-        ids = self._claim(worker_id, now, limit, "s.downs = 0")
+        ids = self._claim(worker_id, now, limit, *IN_TURN, ms(now - PASSED_OVER))
         # Those that a connection died on go last, so that one of them can't keep the others waiting for ever.
         ids = ids or self._claim(worker_id, now, limit, "s.downs > 0")
         return self._claims(ids)
 
-    def _claim(self, worker_id: int, now: datetime, limit: int, downs: str) -> list[int]:
-        sql = CLAIM.format(downs=downs, skipping=self._database.skipping)
+    def _claim(self, worker_id: int, now: datetime, limit: int, whom: str, *params: Any) -> list[int]:
+        sql = CLAIM.format(whom=whom, skipping=self._database.skipping)
         ids: list[int] = []
         sequences = self.due_sequences(now)
         while sequences and len(ids) < limit:
@@ -188,7 +193,7 @@ class Claims:
                 wanted = min(share, limit - len(ids))
                 if wanted <= 0:
                     break
-                rows = self._database.rows(sql, sequence_id, to_milliseconds(now), wanted, worker_id)
+                rows = self._database.rows(sql, sequence_id, to_milliseconds(now), *params, wanted, worker_id)
                 ids += [row_id for (row_id,) in rows]
                 if len(rows) == wanted:
                     still.append(sequence_id)

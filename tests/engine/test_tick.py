@@ -9,7 +9,7 @@ import pytest
 
 from drip.core.delivery import Outcome, OutcomeKind, RetryRule
 from drip.core.sequence import DelayFrom, SendWindow, SequenceStatus
-from drip.core.settings import OnUnknown
+from drip.core.settings import Limits, OnUnknown
 from drip.core.subscription import CancelReason, SubscriptionStatus, SuppressionReason
 from drip.engine import people
 from drip.engine.ports import Envelope
@@ -288,6 +288,38 @@ def test_a_message_that_kills_three_connections_while_others_pass_is_set_aside(l
     assert len(lab.transport.sent) >= 8
     assert lab.person("poison@example.com").retry_count >= 1
     assert "poison" in [fact.reason for fact in lab.facts]
+
+
+def test_who_was_in_hand_when_the_transport_went_down_is_not_passed_over_for_ever(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(per_day=1)) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        lab.subscribe("ada@example.com")
+        lab.transport.script = say(OutcomeKind.DOWN, 421, "4.3.2 closing")
+        lab.tick()
+        lab.transport.script = accept
+        for number in range(5):  # there is always somebody who is due, and never room for two
+            lab.move("1d")
+            lab.subscribe(f"p{number}@example.com")
+            lab.tick()
+        assert [envelope.recipient for envelope, _ in lab.transport.sent][:2] == ["ada@example.com", "p0@example.com"]
+
+
+def test_a_message_that_kills_every_connection_lets_the_others_go_also_when_it_is_long_overdue(lab: Lab) -> None:
+    lab.transport.connections = 1
+    lab.apply(a_sequence(a_step("one")))
+    lab.subscribe("poison@example.com")
+    lab.move("1m")
+    lab.crowd(5)
+
+    def script(envelope: Envelope, content: bytes) -> Outcome:
+        poison = envelope.recipient.startswith("poison")
+        return Outcome(OutcomeKind.DOWN, 421, None, "4.3.2 go away") if poison else accept(envelope, content)
+
+    lab.transport.script = script
+    for _ in range(4):
+        lab.move("1d")
+        lab.tick()
+    assert len(lab.transport.sent) == 5
 
 
 def test_nobody_is_suppressed_when_the_server_refuses_nearly_everybody(lab: Lab) -> None:
