@@ -22,6 +22,8 @@ from drip.core.plain import moment as moment
 
 BAR_AFTER = 0.5
 """Seconds after which work counts as long, and gets a bar."""
+LONGEST_WORD = 20
+"""Columns of a terminal that are kept for one word of a table; a longer one may be broken."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What the system says of a file that takes no more."""
 
@@ -127,6 +129,8 @@ def write_json_array(documents: Iterable[Any]) -> None:
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table: fitted to a terminal, or plain text with nothing cut off.
 
+    On a terminal too narrow for the words in it, each row is a paragraph of names and values.
+
     A column whose name begins with `>` is aligned to the right. None is an empty cell.
     """
     cells = [["" if cell is None else clean(str(cell)) for cell in row] for row in rows]
@@ -200,12 +204,31 @@ def _show_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(highlight=False)
+    names = [column.lstrip(">") for column in columns]
+    if _narrowest(names, rows) > console.width:
+        for index, row in enumerate(rows):
+            if index:
+                line()
+            show_fields(zip(names, row, strict=True))
+        return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+    console.print(table)
+
+
+def _narrowest(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """The width below which words of a table would be broken; of one too long for any column, a part is enough."""
+    from rich.cells import cell_len
+
+    longest = [
+        max((cell_len(word) for cell in column for word in cell.split()), default=0)
+        for column in zip(names, *rows, strict=True)
+    ]
+    return sum(min(width, LONGEST_WORD) for width in longest) + 2 * (len(longest) - 1)
 
 
 def _show_plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

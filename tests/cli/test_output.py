@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 from datetime import UTC, datetime, timedelta
 
@@ -110,6 +111,27 @@ def test_what_people_wrote_never_reaches_the_terminal_raw(cli: Cli) -> None:
         for raw in ("\x1b]", "\x07", "\x9b", "\u202e"):
             assert raw not in output, (command, output)
     assert "\x1b" not in _on_a_terminal(cli, "subscribers", NO_COLOR="1")
+
+
+def test_a_narrow_terminal_breaks_no_word(cli: Cli) -> None:
+    cli("subscribe", "welcome", "ada.lovelace@example.com", "--name", "Ada")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", _on_a_terminal(cli, "subscribers", COLUMNS="40")).splitlines()
+    assert plain[:2] == ["email      ada.lovelace@example.com", "name       Ada"]
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", _on_a_terminal(cli, "list", COLUMNS="40")).splitlines()
+    assert "cancelled  0" in plain
+    wide = re.sub(r"\x1b\[[0-9;]*m", "", _on_a_terminal(cli, "list", COLUMNS="80")).splitlines()
+    assert wide[0].split() == [
+        "id",
+        "status",
+        "steps",
+        "active",
+        "paused",
+        "completed",
+        "cancelled",
+        "failed",
+        "next",
+        "due",
+    ]
 
 
 def test_rich_words_in_data_are_only_words(cli: Cli) -> None:
