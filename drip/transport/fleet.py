@@ -37,6 +37,7 @@ class _Lane:
     """One conversation, with the message it is at."""
 
     __slots__ = (
+        "awaits",
         "conversation",
         "deadline",
         "due",
@@ -58,6 +59,8 @@ class _Lane:
         self.saying: Any = None
         self.unsent: memoryview | None = None
         """What is still to be sent; None while an answer is waited for."""
+        self.awaits = select.POLLIN
+        """What its socket is watched for while something is still to be sent."""
         self.deadline = self.due = 0.0
         """When it is given up if nothing comes, and when something is to be done about it; by the monotonic clock."""
         self.marked_at = 0.0
@@ -245,7 +248,9 @@ class SmtpFleet:
         while lane.unsent:
             try:
                 sent = wire.sock.send(lane.unsent[:BLOCK])
-            except _LATER:
+            except _LATER as later:
+                # In the middle of a handshake TLS has to hear something before it can go on.
+                lane.awaits = select.POLLIN if isinstance(later, ssl.SSLWantReadError) else select.POLLOUT
                 return False
             lane.saying.taken += sent
             lane.unsent = lane.unsent[sent:]
@@ -265,7 +270,7 @@ class SmtpFleet:
     def _park(self, lane: _Lane) -> None:
         number = lane.conversation.wire.sock.fileno()
         self._waiting[number] = lane
-        self._poll.register(number, select.POLLIN if lane.unsent is None else select.POLLOUT)
+        self._poll.register(number, select.POLLIN if lane.unsent is None else lane.awaits)
 
     def _unpark(self, number: int) -> _Lane:
         self._poll.unregister(number)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -355,3 +357,39 @@ def test_a_connection_that_dies_behind_a_refusal_changes_nothing_about_it(serve:
     server = serve("rcpt~bad@*=reply 550 5.1.1 no such user", "rset=drop")
     desk = carry(server, Desk([Parcel("bad@example.com"), Parcel("ana@example.com")]), 1)
     assert desk.kinds == {"bad@example.com": Kind.NO_MAILBOX, "ana@example.com": Kind.SENT}
+
+
+class _Shaking:
+    """A socket over which TLS wants to shake hands anew before the body goes: it waits for the other side to speak."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.tries = 0
+
+    def send(self, octets: memoryview) -> int:
+        if not bytes(octets).startswith(b"Message-ID"):
+            return self._sock.send(octets)
+        self.tries += 1
+        assert self.tries < 100, "it is tried again and again while nothing comes"
+        raise ssl.SSLWantReadError
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+def test_what_can_only_be_sent_once_the_server_has_spoken_waits_for_that_and_not_for_ever(serve: Serve) -> None:
+    server = serve()
+    desk = Desk([Parcel("ana@example.com")])
+    with closing(SmtpTransport(settings_for(server.port, connections=1)).fleet()) as it:
+        conversation = it._lanes[0].conversation
+        connect = conversation.connect
+
+        def shaking() -> Any:
+            wire = connect()
+            wire.sock = _Shaking(wire.sock)
+            wire.timeout = 0.5
+            return wire
+
+        conversation.connect = shaking
+        it.carry(desk)
+    assert desk.kinds == {"ana@example.com": Kind.LOST}
