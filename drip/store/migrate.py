@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from drip.errors import DatabaseUnavailable
+from drip.errors import DatabaseEmpty, DatabaseUnavailable
 from drip.store.database import Database
 from drip.store.version import SCHEMA_VERSION as SCHEMA_VERSION
 
@@ -34,8 +34,10 @@ def ensure_schema(database: Database) -> Path | None:
 
 
 def require_schema(database: Database) -> None:
-    """Raise DatabaseUnavailable when the schema is not this program's; nothing is changed."""
+    """Raise DatabaseUnavailable when the schema is not this program's, DatabaseEmpty when there is none."""
     version = database.schema_version()
+    if not version:
+        raise DatabaseEmpty("there is nothing in the database yet", "`drip apply` makes the tables")
     if version != SCHEMA_VERSION:
         raise DatabaseUnavailable(
             f"the database has schema {version}, this drip wants {SCHEMA_VERSION}",

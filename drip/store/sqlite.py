@@ -111,7 +111,10 @@ class SqliteDatabase(Database):
         with self.translated():
             self.peewee.connect(reuse_if_open=True)
         if self.path is not None and ends_within_a_page(self.path, int(self.value("PRAGMA page_size"))):
-            self.close()
+            try:
+                self.value("PRAGMA schema_version")  # SQLite says so where it is no database at all
+            finally:
+                self.close()
             raise DatabaseUnavailable(
                 f"the database is damaged: its file was cut short ({self.path})", "restore a backup"
             )

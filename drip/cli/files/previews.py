@@ -82,6 +82,8 @@ def message_object(key: str, message: Message) -> dict[str, Any]:
 
 def definition_of(invocation: Invocation, slug: str) -> Definition:
     """A sequence as the files say, or the database where they do not have it; raises as `preview_messages`."""
+    from drip.cli.output import note
+
     files = invocation.project.files()
     found = next((one for one in files.definitions if one.sequence.id == slug), None)
     errors = list(_errors_of(files, slug))
@@ -94,6 +96,8 @@ def definition_of(invocation: Invocation, slug: str) -> Definition:
             stored = store.sequences.by_slug(slug)
             known.update(store.sequences.slugs())
         if stored is not None:
+            if slug in files.paths:
+                note(f"{files.paths[slug]} has errors, this is as it was applied: `drip check` shows them")
             return stored.definition
     if slug in files.paths:
         raise FilesInvalid(errors or [problem for problem in files.problems if problem.severity is Severity.ERROR])

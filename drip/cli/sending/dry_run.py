@@ -18,7 +18,7 @@ from drip.engine.compose import Composer
 from drip.engine.limits import Allowance
 from drip.engine.records import Claim, StoredSequence
 from drip.engine.sender import judge
-from drip.errors import DatabaseUnavailable, RenderFailed
+from drip.errors import DatabaseEmpty, RenderFailed
 from drip.store.reading import opened_for_reading
 from drip.store.store import Store
 
@@ -27,7 +27,11 @@ MOST = 1000
 
 
 def dry_run(invocation: Invocation, now: datetime, limit: int | None, as_json: bool) -> None:
-    """Show what a pass at `now` would do with each person who is due; only their next step is looked at."""
+    """Show what a pass at `now` would do with each person who is due; only their next step is looked at.
+
+    Raises:
+        DatabaseUnavailable: nobody can say, as the database can't be read, or would be migrated first.
+    """
     try:
         with opened_for_reading(invocation.project.store.database) as store:
             due = store.claims.count_due(now)
@@ -36,7 +40,7 @@ def dry_run(invocation: Invocation, now: datetime, limit: int | None, as_json: b
                 for row in _look(invocation, store, now, limit or MOST):
                     rows.append(row)
                     bar.advance()
-    except DatabaseUnavailable as error:
+    except DatabaseEmpty as error:
         # A dry run of what is not there yet is no failure: nothing would be sent.
         note(f"{error.message}: nothing would be sent" + (f" ({error.hint})" if error.hint else ""))
         due, rows = 0, []

@@ -195,3 +195,12 @@ def test_files_with_errors_are_not_tested(onboarding: Cli) -> None:
 def test_a_zone_that_does_not_exist_gets_the_nearest(cli: Cli) -> None:
     for wrong in ("Europe/Madird", "europe/madrid", "Europe Madrid"):
         assert "did you mean 'Europe/Madrid'?" in cli("simulate", "welcome", "--timezone", wrong, code=2).stderr
+
+
+@pytest.mark.parametrize("command", ["simulate", "preview"])
+def test_what_is_shown_in_place_of_a_file_with_errors_is_said(cli: Cli, command: str) -> None:
+    assert cli(command, "welcome").stderr == ""
+    cli.write("sequences/welcome.yaml", "name: W\nsteps: [{id: a, delay: 3x, subject: x, body: y}]\n")
+    result = cli(command, "welcome")
+    assert result.stdout
+    assert result.stderr.startswith("sequences/welcome.yaml has errors, this is as it was applied")

@@ -147,8 +147,24 @@ def test_a_dry_run_does_not_migrate(ada: Cli) -> None:
     with closing(sqlite3.connect(ada.folder / "drip.db")) as connection:
         connection.execute("PRAGMA user_version = 1")
     before = _trace(ada.folder)
-    assert "the database has schema 1" in ada("run", "--dry-run").stderr
+    result = ada("run", "--dry-run", code=3)
+    assert "the database has schema 1" in result.stderr
+    assert result.stdout == ""
     assert _trace(ada.folder) == before
+
+
+@pytest.mark.sqlite
+def test_a_dry_run_does_not_say_of_a_database_it_can_not_read_that_nobody_waits(files: Cli) -> None:
+    files.write("drip.db", b"no database " * 1000)
+    result = files("run", "--dry-run", "--json", code=3)
+    assert "the file is not a database" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.sqlite
+def test_an_empty_file_is_a_database_without_anybody(files: Cli) -> None:
+    files.write("drip.db", "")
+    assert files("run", "--dry-run").stdout == "nothing would be sent\n"
 
 
 @pytest.mark.sqlite
