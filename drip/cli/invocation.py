@@ -56,6 +56,8 @@ class Invocation:
         return read_everything(*self._place())
 
     def _place(self) -> tuple[Path | None, Path | None]:
+        if self.folder is not None and self.folder.is_file():
+            raise Invalid(f"-C: {str(self.folder)!r} is a file, not a folder", "--config FILE takes a drip.yaml")
         if self.folder is not None and not self.folder.is_dir():
             raise Invalid(
                 f"-C: there is no folder {str(self.folder)!r}", f"`drip init {self.folder}` makes a project there"

@@ -37,6 +37,8 @@ def way_on(error: DripError) -> str | None:
 
 def _message(error: click.ClickException) -> str:
     match error:
+        case NoSuchOption() if place := _place_of(error):
+            return f"{error.option_name} goes {place}"
         case NoSuchOption():
             return _nothing("option", error.option_name, error.possibilities)
         case NoSuchCommand():
@@ -51,6 +53,21 @@ def _message(error: click.ClickException) -> str:
     if begins.startswith("Got unexpected extra argument"):
         return f"too many words: {rest.removesuffix(')')}"
     return error.format_message()
+
+
+def _place_of(error: NoSuchOption) -> str | None:
+    """Where an option belongs that exists elsewhere: those of drip itself before the command, `--json` after it."""
+    context = error.ctx
+    if context is None:
+        return None
+    if isinstance(context.command, click.Group):
+        return "after the command" if error.option_name == "--json" else None
+    root = context.find_root()
+    for param in root.command.params:
+        if error.option_name in param.opts:
+            words = " ".join(filter(None, (root.command_path, error.option_name, param.metavar)))
+            return f"before the command: `{words}{context.command_path.removeprefix(root.command_path)}`"
+    return None
 
 
 def _nothing(kind: str, name: str, near: list[str] | None) -> str:

@@ -107,6 +107,12 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert "there is no folder" in Cli(tmp_path / "nowhere")("list", code=2).stderr
 
 
+def test_a_file_is_no_folder(empty: Cli) -> None:
+    said = Cli(empty.folder / "drip.yaml")("list", code=2).stderr
+    assert "is a file, not a folder" in said
+    assert "drip init" not in said
+
+
 def test_a_broken_drip_yaml_says_where(empty: Cli) -> None:
     empty.write("drip.yaml", "from: nobody\ntimezon: UTC\n")
     result = empty("list", code=2)

@@ -64,6 +64,20 @@ def test_an_unknown_option_suggests_the_nearest(cli: Cli) -> None:
     assert "`drip list -h`" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("list -C elsewhere", "-C goes before the command: `drip -C DIR list`"),
+        ("keys list --config=x", "--config goes before the command: `drip --config FILE keys list`"),
+        ("list -v", "-v goes before the command: `drip -v list`"),
+        ("--json list", "--json goes after the command"),
+        ("suppress --json list", "--json goes after the command"),
+    ],
+)
+def test_an_option_in_the_wrong_place_is_told_its_own(cli: Cli, line: str, said: str) -> None:
+    assert said in cli(*line.split(), code=2).stderr
+
+
 def test_python_m_drip_is_the_same() -> None:
     for program in (["drip"], [sys.executable, "-m", "drip"]):
         done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=True)
