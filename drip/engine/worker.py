@@ -160,8 +160,8 @@ class Worker:
                 self._hand_out(claims)
                 self._wait_for(min(max(wanted // 2, SMALLEST_BATCH), self._most_in_hand))
                 batch = min(2 * batch, LARGEST_BATCH) if time.monotonic() - begun < SOON else max(batch // 2, BATCH)
-            elif not self._settle_down() and not self._waits_for_room():
-                break
+            elif self._room.held_until is None and not self._settle_down() and not self._waits_for_room():
+                break  # where all who were claimed had to wait for their domain, others may be due behind them
         self._settle_down()
         return self._finish(started)
 

@@ -346,6 +346,15 @@ def test_those_who_wait_for_their_domain_wait_behind_each_other_however_many_are
         assert held_until(lab) == [START + number * SECOND for number in range(1, 500)]
 
 
+def test_many_who_wait_for_their_domain_keep_nobody_else_waiting(tmp_path: Path) -> None:
+    with open_lab(tmp_path, limits=Limits(per_domain={"gmail.com": Rate(1, HOUR)})) as lab:
+        lab.apply(a_sequence(a_step("one")))
+        crowd(lab, 1100, "gmail.com")
+        lab.move("1m")
+        crowd(lab, 5)
+        assert lab.tick().counts["sent"] == 6
+
+
 def test_who_waits_for_their_domain_waits_an_hour_at_most_and_not_for_what_a_clock_once_said(tmp_path: Path) -> None:
     with open_lab(tmp_path, limits=Limits(per_domain={"gmail.com": Rate(2, HOUR)})) as lab:
         lab.apply(a_sequence(a_step("one")))
