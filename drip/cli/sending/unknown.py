@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from drip.cli.arguments import Whole, json_option
 from drip.cli.invocation import Invocation, pass_invocation
 from drip.errors import Invalid
+
+if TYPE_CHECKING:
+    from drip.engine.records import Person
+    from drip.store.store import Store
 
 
 @click.command("unknown")
@@ -115,21 +121,30 @@ def _settle(
         wanted = [one.id for one in store.deliveries.unknown()] if everything else list(dict.fromkeys(deliveries))
         for delivery_id in wanted:
             try:
-                resolve(store, invocation.settings, delivery_id, sent=sent, now=invocation.now())
+                person = resolve(store, invocation.settings, delivery_id, sent=sent, now=invocation.now())
                 done.append(delivery_id)
+                if not as_json:
+                    words = _what_follows(invocation, store, person)
+                    line(clean(f"delivery {delivery_id} is settled: {'sent' if sent else 'not sent'}; {words}"))
             except DripError as error:
                 failures.append((delivery_id, error))
     if as_json:
         refused = [{"id": delivery_id, "message": error.message} for delivery_id, error in failures]
         write_json({"resolved": done, "refused": refused})
-    else:
-        for delivery_id in done:
-            line(clean(f"delivery {delivery_id} is settled: {'sent' if sent else 'not sent, due again'}"))
-        if not wanted:
-            line("the fate of every delivery is known")
+    elif not wanted:
+        line("the fate of every delivery is known")
     if failures:
         from drip.cli.main import exit_code
 
         for _, failure in failures:
             complain(failure.message, failure.hint)
         context.exit(max(exit_code(failure) for _, failure in failures))
+
+
+def _what_follows(invocation: Invocation, store: Store, person: Person) -> str:
+    """`ada@example.com: tips, due now`: the step may be gone since, and the person paused or cancelled."""
+    from drip.core.subscription_words import what_is_next
+
+    subscription = store.overview.subscription(person.id)
+    assert subscription is not None  # its delivery was just settled
+    return f"{subscription.email}: {what_is_next(subscription, invocation.now(), invocation.zone)}"

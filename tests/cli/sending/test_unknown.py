@@ -47,6 +47,19 @@ def test_settled_one_by_one(doubtful: Cli) -> None:
     assert doubtful("db", "check").stdout == "ok\n"
 
 
+def test_what_follows_is_what_becomes_of_the_person(doubtful: Cli) -> None:
+    doubtful("run", "--once")
+    steps = {one["email"]: str(one["id"]) for one in doubtful.json("unknown")}
+    doubtful("cancel", "welcome", "bob@example.com")
+    said = doubtful("resolve", steps["bob@example.com"], "--not-sent").stdout
+    assert "is settled: not sent; bob@example.com: cancelled" in said
+    text = "name: W\nstatus: active\nsteps: [{id: other, delay: 0, subject: x, body: y}]\n"
+    doubtful.write("sequences/welcome.yaml", text)
+    doubtful("apply", "--yes")
+    said = doubtful("resolve", steps["ada@example.com"], "--not-sent").stdout
+    assert "is settled: not sent; ada@example.com: other, due now" in said
+
+
 def test_settled_all_at_once(doubtful: Cli) -> None:
     doubtful("run", "--once")
     assert len(doubtful.json("resolve", "--all", "--sent")["resolved"]) == 2
