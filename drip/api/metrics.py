@@ -44,7 +44,7 @@ class Metrics:
 
     def measured(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request. Its path is counted as the route it took: what people send makes no series."""
-        route = getattr(scope.get("route"), "path", "none")
+        route = getattr(scope.get("route"), "path_format", "none")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         series = (method, route, str(status))
         counter = self._counters.get(series)

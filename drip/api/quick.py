@@ -23,7 +23,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class QuickRoute(APIRoute):
-    """Takes the short way where a handler wants the request, texts of the path and one body, and nothing else."""
+    """Takes the short way where a handler wants the request, parts of the path and one body, and nothing else."""
 
     quick: Handler | None = None
     """None: it goes FastAPI's way."""
@@ -32,14 +32,15 @@ class QuickRoute(APIRoute):
         """The short way, or FastAPI's."""
         wants, model = self.dependant, self._model()
         others = (*wants.query_params, *wants.header_params, *wants.cookie_params, *wants.dependencies)
-        texts = all(param.field_info.annotation is str for param in wants.path_params)
-        if model is None or others or not texts or not wants.request_param_name or wants.call is None:
+        if model is None or others or not wants.request_param_name or wants.call is None:
             return super().get_route_handler()
         handler, takes_request, takes_body = wants.call, wants.request_param_name, wants.body_params[0].name
+        not_text = [param for param in wants.path_params if param.field_info.annotation is not str]
 
         async def handle(request: Request) -> Response:
+            places = {**request.path_params, **_read(not_text, request)}
             body = _checked(model, await _octets(request.receive))
-            answer: Response = await handler(**{takes_request: request, takes_body: body}, **request.path_params)
+            answer: Response = await handler(**{takes_request: request, takes_body: body}, **places)
             return answer
 
         self.quick = handle
@@ -81,7 +82,8 @@ class QuickWay:
         for route in self._routes.get((scope["method"], path.count("/")), ()):
             found = None if scope.get("root_path") else route.path_regex.match(path)
             if found is not None:
-                scope.update(route=route, endpoint=route.endpoint, path_params=found.groupdict())
+                params = {name: route.param_convertors[name].convert(text) for name, text in found.groupdict().items()}
+                scope.update(route=route, endpoint=route.endpoint, path_params=params)
                 return route
         return None
 
@@ -96,6 +98,17 @@ async def _octets(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _read(params: Iterable[Any], request: Request) -> dict[str, Any]:
+    """Parts of the path that are no text."""
+    found, problems = dict[str, Any](), list[Any]()
+    for param in params:
+        found[param.name], wrong = param.validate(request.path_params[param.alias], {}, loc=("path", param.alias))
+        problems += wrong
+    if problems:
+        raise RequestValidationError(problems)
+    return found
 
 
 def _checked(model: type[BaseModel], octets: bytes) -> BaseModel:

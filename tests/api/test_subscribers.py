@@ -150,6 +150,42 @@ def test_one_is_found_however_it_is_spelt(site: Site) -> None:
     assert error["code"] == "sequence_not_found"
 
 
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("ana@bücher.de", "ana@b%C3%BCcher.de"),
+        ("a/b@empresa.com", "a%2Fb@empresa.com"),
+        ("/@empresa.com", "%2f%40empresa.com"),
+        ("a/pause@empresa.com", "a/pause@empresa.com"),
+        (" ana@Empresa.com ", "%20ana@Empresa.com%20"),
+    ],
+)
+def test_whoever_was_taken_can_be_looked_up_changed_and_let_go(site: Site, given: str, asked: str) -> None:
+    path = site.sequence()
+    site.subscribe(path, given)
+    one, contact = f"{path}/subscribers/{asked}", f"/v1/bulk/contacts/{asked}"
+    assert site.call("PATCH", one, {"variables": {"a": 1}}, 200)["variables"] == {"a": 1}
+    assert site.call("POST", f"{one}/pause", status=200)["status"] == "paused"
+    assert site.call("POST", f"{one}/resume", status=200)["status"] == "active"
+    assert site.call("DELETE", one, status=200)["status"] == "cancelled"
+    assert site.call("GET", one, status=200)["cancel_reason"] == "manual"
+    site.call("POST", "/v1/suppressions", {"email": given}, 201)
+    site.call("DELETE", f"/v1/suppressions/{asked}", status=204)
+    assert site.call("PATCH", contact, {"name": "Ana"}, 200) == site.call("GET", contact, status=200)
+    site.call("DELETE", contact, status=204)
+    site.error("GET", contact, status=404)
+
+
+def test_who_waits_for_the_end_of_time_goes_on_waiting(site: Site) -> None:
+    path = site.sequence()
+    last = "9999-12-31T23:59:59.000Z"
+    site.subscribe(path, started_at=last)
+    site.call("POST", f"{path}/subscribers/ana@empresa.com/pause", status=200)
+    site.lab.move("1d")
+    resumed = site.call("POST", f"{path}/subscribers/ana@empresa.com/resume", status=200)
+    assert (resumed["status"], resumed["next_send_at"]) == ("active", "9999-12-31T23:59:59.999Z")
+
+
 def test_variables_are_merged_and_null_removes(site: Site) -> None:
     path = site.sequence()
     site.subscribe(path, variables={"a": 1, "b": 2})

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 from drip.api import answers
 from drip.api.context import PAGED, Limit, Offset, api_of, created, errors, nothing, ok, page
 from drip.api.models import ContactIn, ContactPatch
+from drip.api.paths import PERSON
 from drip.api.quick import QuickRoute
-from drip.core.address import known_email
 from drip.core.subscription import ContactStatus
 from drip.engine.contact_book import edit_contact, erase_contact, find_contact, keep_contact
 from drip.engine.objects import contact_object
@@ -51,29 +51,29 @@ async def make_contact(request: Request, body: ContactIn) -> Response:
     return created(contact_object(kept))
 
 
-@router.get("/{email}", response_model=answers.Contact, responses=errors(404))
+@router.get(PERSON, response_model=answers.Contact, responses=errors(404))
 async def get_contact(request: Request, email: str) -> Response:
     """One contact."""
     api = api_of(request)
-    return ok(contact_object(await api.desk.read(lambda: find_contact(api.store, known_email(email)))))
+    return ok(contact_object(await api.desk.read(lambda: find_contact(api.store, email))))
 
 
-@router.patch("/{email}", response_model=answers.Contact, responses=errors(404, 413))
+@router.patch(PERSON, response_model=answers.Contact, responses=errors(404, 413))
 async def change_contact(request: Request, email: str, body: ContactPatch) -> Response:
     """Change a contact; metadata are merged, null removes one."""
     api = api_of(request)
     name = "" if "name" in body.model_fields_set and body.name is None else body.name
     changed = await api.desk.write(
-        lambda: edit_contact(api.store, api.settings, known_email(email), name, body.metadata or {}, api.clock())
+        lambda: edit_contact(api.store, api.settings, email, name, body.metadata or {}, api.clock())
     )
     return ok(contact_object(changed))
 
 
-@router.delete("/{email}", status_code=204, response_model=None, responses=errors(404))
+@router.delete(PERSON, status_code=204, response_model=None, responses=errors(404))
 async def remove_contact(request: Request, email: str) -> Response:
     """Erase a person everywhere. If the address is suppressed, a hash of it stays and keeps it so."""
     api = api_of(request)
-    await api.desk.write(lambda: erase_contact(api.store, known_email(email)))
+    await api.desk.write(lambda: erase_contact(api.store, email))
     if not await api.desk.read(api.store.erasure.sweep):
         logger.warning("somebody was erased, and another program reads what was before: traces stay in the -wal file")
     return nothing()

@@ -13,6 +13,7 @@ from drip.api import answers
 from drip.api.context import PAGED, Api, Limit, Offset, api_of, created, errors, key_of, ok, page
 from drip.api.desk import Together
 from drip.api.models import BatchIn, SubscriberIn, SubscriberPatch
+from drip.api.paths import PERSON
 from drip.api.quick import QuickRoute
 from drip.core.subscription import Subscription, SubscriptionStatus
 from drip.engine.objects import JsonObject, subscription_object
@@ -102,14 +103,14 @@ async def make_subscribers(request: Request, sequence_id: str, body: BatchIn) ->
     return ok({"created": counts[Answer.CREATED], "existing": counts[Answer.EXISTING], "refused": refused})
 
 
-@router.get("/{email}", response_model=answers.Subscription, responses=errors(404))
+@router.get(PERSON, response_model=answers.Subscription, responses=errors(404))
 async def get_subscriber(request: Request, sequence_id: str, email: str) -> Response:
     """One person."""
     api = api_of(request)
     return ok(await api.desk.read(lambda: _shown(api, sequence_id, email)))
 
 
-@router.patch("/{email}", response_model=answers.Subscription, responses=errors(404, 413))
+@router.patch(PERSON, response_model=answers.Subscription, responses=errors(404, 413))
 async def change_subscriber(request: Request, sequence_id: str, email: str, body: SubscriberPatch) -> Response:
     """Merge into the variables of a subscription; null removes one."""
     api = api_of(request)
@@ -121,21 +122,21 @@ async def change_subscriber(request: Request, sequence_id: str, email: str, body
     )
 
 
-@router.delete("/{email}", response_model=answers.Subscription, responses=errors(404, 409))
+@router.delete(PERSON, response_model=answers.Subscription, responses=errors(404, 409))
 async def cancel_subscriber(request: Request, sequence_id: str, email: str) -> Response:
     """Cancel a subscription; it stays to be seen, with `cancel_reason` `manual`."""
     api, who = api_of(request), (sequence_id, email)
     return await _changed(api, *who, lambda: cancel(api.store, *who, api.clock()))
 
 
-@router.post("/{email}/pause", response_model=answers.Subscription, responses=errors(404, 409))
+@router.post(f"{PERSON}/pause", response_model=answers.Subscription, responses=errors(404, 409))
 async def pause_subscriber(request: Request, sequence_id: str, email: str) -> Response:
     """Stop a person's clock."""
     api, who = api_of(request), (sequence_id, email)
     return await _changed(api, *who, lambda: pause(api.store, *who, api.clock()))
 
 
-@router.post("/{email}/resume", response_model=answers.Subscription, responses=errors(404, 409))
+@router.post(f"{PERSON}/resume", response_model=answers.Subscription, responses=errors(404, 409))
 async def resume_subscriber(request: Request, sequence_id: str, email: str) -> Response:
     """Let a person's clock go on; the rest of the wait goes on from now."""
     api = api_of(request)

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from drip.api import answers
 from drip.api.context import Limit, Offset, api_of, created, errors, nothing, ok
 from drip.api.models import SuppressionIn
+from drip.api.paths import PERSON
 from drip.api.quick import QuickRoute
-from drip.core.address import known_email
 from drip.core.moments import format_moment
 from drip.core.subscription import SuppressionReason
 from drip.engine.objects import JsonObject
@@ -55,14 +55,14 @@ async def make_suppression(request: Request, body: SuppressionIn) -> Response:
     return created(await api.desk.write(work))
 
 
-@router.delete("/{email}", status_code=204, response_model=None, responses=errors(404))
+@router.delete(PERSON, status_code=204, response_model=None, responses=errors(404))
 async def remove_suppression(request: Request, email: str) -> Response:
     """Allow an address again. What was cancelled stays so."""
-    api, address = api_of(request), known_email(email)
+    api = api_of(request)
 
     def work() -> None:
-        if not unsuppress(api.store, address, api.clock()):
-            raise NotFound("suppression", address)
+        if not unsuppress(api.store, email, api.clock()):
+            raise NotFound("suppression", email)
 
     await api.desk.write(work)
     return nothing()
