@@ -86,6 +86,14 @@ def base_of(sequence: Sequence, *, origin: datetime, previous: datetime | None) 
     return previous
 
 
+def later(moment: datetime, length: timedelta) -> datetime:
+    """A moment put off by so much; at the end of the calendar there is no later."""
+    try:
+        return moment + length
+    except OverflowError:
+        return LAST
+
+
 def add_delay(base: datetime, delay: timedelta, local: ZoneInfo) -> datetime:
     """`base` plus whole local calendar days, plus the exact rest; UTC.
 

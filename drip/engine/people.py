@@ -9,7 +9,7 @@ from typing import Any
 
 from drip.core.delivery import DeliveryState, Reason
 from drip.core.events import EventType
-from drip.core.schedule import base_of, due_at, subscriber_zone
+from drip.core.schedule import base_of, due_at, later, subscriber_zone
 from drip.core.settings import Settings
 from drip.core.subscription import CancelReason, SubscriptionStatus
 from drip.engine.catalogue import Catalogue
@@ -84,10 +84,10 @@ def resume(store: Store, settings: Settings, slug: str, email: str, now: datetim
         _require(found, SubscriptionStatus.PAUSED, "resumed")
         assert person.paused_at is not None
         paused = max(now - person.paused_at, timedelta(0))
-        origin_at = person.origin_at + paused
+        origin_at = later(person.origin_at, paused)
         # A message that was in hand when the person was paused may have been recorded since.
         base_at = person.base_at and person.base_at + min(paused, max(now - person.base_at, timedelta(0)))
-        next_send_at = person.next_send_at and person.next_send_at + paused
+        next_send_at = person.next_send_at and later(person.next_send_at, paused)
         if person.follows_schedule and person.next_send_at is not None:
             next_send_at = due_of(settings, found.stored, person, origin_at, base_at)
         store.subscriptions.resume(person, origin_at=origin_at, base_at=base_at, next_send_at=next_send_at, now=now)
