@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from drip.core.address import clean_line
 from drip.engine.ports import Store
 from drip.engine.records import Key
-from drip.errors import Invalid, NotFound, Refused
+from drip.errors import DatabaseBusy, Invalid, NotFound, Refused
 
 KEY_PREFIX = "drip_"
 """What every key begins with: secret scanners can look for it."""
@@ -62,7 +63,8 @@ def checked_name(name: str) -> str:
 def authenticate(store: Store, presented: str, now: datetime) -> Key | None:
     """Whose key was presented; None when it is nobody's, or revoked.
 
-    Takes the same work whether the prefix is known or not, and compares in constant time.
+    Takes the same work whether the prefix is known or not, and compares in constant time. Where somebody else writes, a
+    use goes unnoted: who only reads must not wait for that.
     """
     digest = _digest(presented)
     candidates: list[tuple[Key | None, bytes]] = [(None, _NOBODY)]
@@ -74,7 +76,7 @@ def authenticate(store: Store, presented: str, now: datetime) -> Key | None:
     if found is None or found.revoked_at is not None:
         return None
     if found.last_used_at is None or now - found.last_used_at >= USE_EVERY:
-        with store.transaction():
+        with suppress(DatabaseBusy), store.transaction(patient=False):
             store.keys.note_use(found.id, now)
     return found
 

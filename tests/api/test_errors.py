@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +15,7 @@ import httpx
 import pytest
 
 from drip.errors import DatabaseUnavailable
+from drip.store.sqlite import BUSY_TIMEOUT
 from tests.api.site import SEQUENCES, Site, open_site
 
 TYPES = {
@@ -75,12 +78,15 @@ def test_wrong_methods_are_told_the_right_ones(site: Site, method: str, path: st
         b"\xff",
         b'{"name": "\\ud800"}',
         b"{'name': 'x'}",
+        b'\xef\xbb\xbf{"subject": "x"}',
+        '{"subject": "x"}'.encode("utf-16"),
         b"[" * 100_000,
         b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
     ],
 )
 def test_what_is_not_json(site: Site, body: bytes) -> None:
     check(site.client.post(SEQUENCES, content=body), 400, "invalid_json")
+    check(site.client.patch(f"{SEQUENCES}/x/steps/1", content=body), 400, "invalid_json")
 
 
 @pytest.mark.parametrize("body", [b"1", b"null", b'"x"', b"[]"])
@@ -222,6 +228,13 @@ class TestKeys:
         with site.lab.store.connected():
             revoke_key(site.lab.store, site.key_id, site.lab.now)
         check(site.client.get(SEQUENCES), 401, "api_key_invalid")
+
+    @pytest.mark.sqlite
+    def test_who_reads_does_not_wait_for_who_writes(self, site: Site) -> None:
+        with closing(sqlite3.connect(site.lab.folder / "drip.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert site.client.get(SEQUENCES, timeout=BUSY_TIMEOUT / 2).status_code == 200
+        assert site.lab.store.keys.all()[0].last_used_at is None
 
     def test_without_any_key_the_log_says_how_to_make_one(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
