@@ -355,5 +355,5 @@ class KeyPatch(Body):
     """What is to change of a key."""
 
     webhook_url: Annotated[str, WithJsonSchema(_URL)] | None = None
-    webhook_secret: Annotated[str, WithJsonSchema(_SECRET)] | None = None
+    webhook_secret: Annotated[str, Field(max_length=200), WithJsonSchema(_SECRET)] | None = None
     label: Name = Field(default_factory=unset)

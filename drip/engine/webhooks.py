@@ -49,9 +49,9 @@ def set_webhook(
         elif before is None:
             raise Refused("webhook_missing", f"the key {key.id} has no webhook yet", "give its URL")
         made = new_secret(secrets.token_bytes(32)) if secret is None and before is None else None
-        kept = before.secrets[0] if before else ""
+        kept = before.secrets[0] if before and secret is None else None
         store.endpoints.set(
-            *(key.id, url or (before.url if before else ""), made or _checked_secret(secret or kept), now),
+            *(key.id, url or (before.url if before else ""), made or kept or _checked_secret(secret or ""), now),
             old_secret_until=now + OLD_SECRET_LIVES,
         )
         endpoint = store.endpoints.of_key(key.id)

@@ -235,6 +235,14 @@ class TestKeys:
         error = site.error("PATCH", f"/v1/client/keys/{site.key_id}", {"webhook_url": url})
         assert (error["code"], error["param"]) == ("invalid_field", "webhook_url")
 
+    @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!", "whsec_" + "A" * 400, "secret"])
+    def test_a_secret_that_is_none_is_refused_and_the_old_one_stays(self, site: Site, secret: str) -> None:
+        path = f"/v1/client/keys/{site.key_id}"
+        site.call("PATCH", path, {"webhook_url": "https://app.example.com/hooks"}, 200)
+        before = site.call("GET", f"{path}/webhook", status=200)
+        assert site.error("PATCH", path, {"webhook_secret": secret})["param"] == "webhook_secret"
+        assert site.call("GET", f"{path}/webhook", status=200) == before
+
     def test_other_keys_are_not_there(self, site: Site) -> None:
         for method, path in (("GET", "/webhook"), ("PATCH", ""), ("DELETE", "/webhook")):
             body: dict[str, str] | None = {} if method == "PATCH" else None
