@@ -54,8 +54,7 @@ def hear(
         return _amazons(call, key, fetch)
     if key is not None and not PROOFS[provider](call, key):
         raise NotProven(f"the signature or login of {provider} is missing or wrong")
-    reports, ignored = read_events(provider, _json(call.body))
-    return Heard(tuple(reports), ignored)
+    return _heard(provider, _json(call.body))
 
 
 def _amazons(call: Call, topic: str | None, fetch: sns.Fetch) -> Heard:
@@ -67,8 +66,7 @@ def _amazons(call: Call, topic: str | None, fetch: sns.Fetch) -> Heard:
     if not isinstance(message, dict) or not message.keys() & {"Signature", "SigningCertURL"}:
         if topic is not None:
             raise NotProven("it is not signed by SNS: raw message delivery must be off")
-        reports, ignored = read_events("ses", message)
-        return Heard(tuple(reports), ignored)
+        return _heard("ses", message)
     if topic is not None and not same(str(message.get("TopicArn", "")), topic):
         raise NotProven("the topic is not the one in drip.yaml")
     if not sns.is_genuine(message, call.at, fetch):
@@ -82,7 +80,14 @@ def _amazons(call: Call, topic: str | None, fetch: sns.Fetch) -> Heard:
         event = _json(str(message.get("Message", "")).encode("utf-8", "surrogatepass"))
     except NotJson:
         return Heard(ignored=1)  # "Successfully validated SNS topic for Amazon SES event publishing."
-    reports, ignored = read_events("ses", event)
+    return _heard("ses", event)
+
+
+def _heard(provider: str, told: Any) -> Heard:
+    try:
+        reports, ignored = read_events(provider, told)
+    except RecursionError as error:  # what could just be read can not be written again
+        raise NotJson("the body is nested too deeply") from error
     return Heard(tuple(reports), ignored)
 
 

@@ -265,6 +265,14 @@ def test_bodies_that_are_no_json_or_too_large(desk: Desk) -> None:
     assert desk.post("brevo", b" " * (1024 * 1024 + 1), headers).status_code == 413
 
 
+def test_a_body_of_any_depth_is_read_or_refused(desk: Desk) -> None:
+    """Somewhere between is what can just be read."""
+    headers, event = {"Authorization": f"Bearer {KEYS['brevo']}"}, b'{"event": "hard_bounce", "email": "a@b.org", "x": '
+    depths = range(900, 1000)
+    statuses = [desk.post("brevo", event + b"[" * deep + b"]" * deep + b"}", headers).status_code for deep in depths]
+    assert (set(statuses), statuses) == ({200, 400}, sorted(statuses))
+
+
 def test_providers_by_name(desk: Desk) -> None:
     error = desk.post("postmak", {}).json()["error"]
     assert (error["type"], error["code"]) == ("not_found_error", "provider_not_found")
