@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect
@@ -69,6 +70,13 @@ class Frame:
                 await self._app(scope, body.receive, answer)
         except ClientDisconnect:
             logger.info("request %s: the client left before its body was there", request_id)
+        except asyncio.CancelledError:
+            # The server stops and has waited as long as it does. It ends here: to uvicorn a cancelled request is a bug.
+            logger.warning("request %s: %s %s: no answer before the end", request_id, scope["method"], scope["path"])
+            if not status:
+                body.left = True
+                with suppress(asyncio.CancelledError):  # the very end: this one does not read
+                    await answer_to(_stopping())(scope, receive, answer)
         except Exception:
             logger.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
             if status:
@@ -133,6 +141,10 @@ class _Rest:
 
 def _too_large() -> ApiError:
     return ApiError(413, "body_too_large", "a body has at most 1 MiB")
+
+
+def _stopping() -> ApiError:
+    return ApiError(503, "unavailable", "the server stops before this is done: ask again", {"Retry-After": "5"})
 
 
 def _refusal(scope: Scope) -> ASGIApp | None:
