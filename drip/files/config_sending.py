@@ -157,7 +157,10 @@ def _per_domain(limits: Section) -> dict[str, Rate]:
     for key, node in limits.entries("per_domain", "domains with rates, as {gmail.com: 20/s}"):
         where = f"{limits.path('per_domain')}.{key.text[:60]}"
         try:
-            found[values.domain(key.text)] = values.rate(node.text if isinstance(node, Scalar) else text_of(node))
+            domain = values.domain(key.text)
+            if domain in found:
+                raise BadValue(f"{domain} is there twice", "keep one of them")
+            found[domain] = values.rate(node.text if isinstance(node, Scalar) else text_of(node))
         except BadValue as error:
             limits.document.report(key, where, str(error), error.hint)
     return found

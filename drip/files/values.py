@@ -35,6 +35,10 @@ _LONG_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,76}")
 _DRIP_HEADERS = ("x-auto-response-suppress",)
+_LOCAL = 64
+"""Octets of a local part (RFC 5321, 4.5.3.1.1)."""
+_TOKEN = 37
+"""Characters of a delivery's token, at a hundred million subscriptions."""
 _SLUG_GAPS = re.compile(r"[^a-z0-9]+")
 
 
@@ -135,11 +139,15 @@ def selector(text: str) -> str:
 def envelope_from(text: str) -> str:
     """An address, perhaps with `{token}` in its local part."""
     local, at, host = text.partition("@")
-    filled = local.replace("{token}", "token") + at + host
+    filled = local.replace("{token}", "t" * _TOKEN)
+    hint = "write bounces@example.com, or bounces+{token}@example.com for VERP"
+    if len(filled) > _LOCAL >= len(local):
+        raise BadValue(
+            f"{quote(text)} gets too long: {_LOCAL} octets may stand before the @, a token is {_TOKEN}", hint
+        )
     try:
-        parse_email(filled)
+        parse_email(filled + at + host)
     except ValueError:
-        hint = "write bounces@example.com, or bounces+{token}@example.com for VERP"
         raise BadValue(f"{quote(text)} is not an address", hint) from None
     return text.strip()
 
