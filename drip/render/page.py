@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from functools import lru_cache
 from importlib.resources import files
 
@@ -12,7 +13,8 @@ from drip.render.markup import Attribute, Element, Opaque, Quote, scan
 from drip.render.placeholders import WORD, Placeholders
 from drip.render.tags import Tag, TagKind
 
-_DOCUMENT = re.compile(r"\s*(?:<!--.*?-->\s*)*<(?:!doctype|html)\b", re.IGNORECASE | re.DOTALL)
+# Atomic: where a comment ends is not looked for again when no `<html>` follows; that doubled with each comment.
+_DOCUMENT = re.compile(r"(?>\s*(?:<!--(?:-?>|.*?--!?>)\s*)*)<(?:!doctype|html)\b", re.IGNORECASE | re.DOTALL)
 _ROWS = re.compile(
     rf"(<table\b[^>]*>|</(?:thead|caption|colgroup)\s*>)(\s*(?:<!--:{WORD}:-->\s*)+)(?=<tr\b)", re.IGNORECASE
 )
@@ -113,10 +115,12 @@ def _attributes(element: Element, page: str, placeholders: Placeholders) -> str:
 
 def _is_value(word: re.Match[str], attributes: tuple[Attribute, ...]) -> bool:
     """Whether a tag stands within the value of an attribute."""
-    return any(
+    place = bisect_left(attributes, word.start(), key=lambda attribute: attribute.start) - 1
+    if place < 0:
+        return False
+    attribute = attributes[place]
+    return (
         attribute.quote is not Quote.NONE
-        and attribute.start < word.start()
         and word.end() <= attribute.end
         and not attribute.name[: word.end() - attribute.start].startswith(word[0])
-        for attribute in attributes
     )

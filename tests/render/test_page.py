@@ -9,7 +9,7 @@ import pytest
 
 from drip.core.sequence import Layout, Template
 from drip.errors import RenderFailed
-from drip.render.page import built_in_layout
+from drip.render.page import built_in_layout, is_document
 from tests.render.examples import (
     BARE,
     LINK,
@@ -169,3 +169,12 @@ def test_what_the_footer_says(url: str | None, mailto: str | None, postal: str |
     assert message.html is not None
     assert ('<div class="drip-footer"' in message.html) == bool(footer)
     assert ("Mi Empresa &amp; Co<br>Calle 1" in message.html) == (postal is not None and "&" in postal)
+
+
+@pytest.mark.parametrize("comment", ["<!-- a -->\n", "<!---->", "<!-->", "<!-- a --!>"])
+def test_comments_in_front_say_nothing_of_what_follows(comment: str) -> None:
+    """Each comment more took twice as long, so sixty were never read."""
+    assert not is_document(comment * 60 + "<p>Hola</p>")
+    assert is_document(comment * 60 + "<!doctype html><p>Hola</p>")
+    assert is_document(comment * 60 + "<html><p>Hola</p></html>")
+    assert not is_document("<!-- <html>" + comment[4:] + "<p>Hola</p>")
