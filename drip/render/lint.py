@@ -39,6 +39,9 @@ BUILTIN_NAMES: frozenset[str] = frozenset(
 )
 """What drip itself puts in scope; no sequence has to declare them. `content` only in a layout."""
 
+MOST_FAULTS = 200
+"""Errors, and warnings, of one page that are told of: a place costs a look at all before it."""
+
 _INSECURE = re.compile(r"\bhttp://[^\s<>\"')\]]+")
 
 
@@ -128,8 +131,10 @@ def _is_literal(template: nodes.Expr) -> bool:
 def _html(source: str) -> Iterator[Finding]:
     placeholders = Placeholders(source)
     page = placeholders.hide(source, "")
-    for fault in (*structure_faults(page, placeholders), *value_faults(page, placeholders)):
-        yield _at(fault, page, placeholders)
+    faults = [*structure_faults(page, placeholders), *value_faults(page, placeholders)]
+    for warning in (False, True):
+        for fault in [fault for fault in faults if fault.warning is warning][:MOST_FAULTS]:
+            yield _at(fault, page, placeholders)
 
 
 def _layout(source: str) -> Iterator[Finding]:

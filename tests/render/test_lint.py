@@ -8,7 +8,7 @@ import pytest
 
 from drip.core.sequence import Source, Template
 from drip.errors import RenderFailed, Severity
-from drip.render.lint import BUILTIN_NAMES, Kind, inspect_template
+from drip.render.lint import BUILTIN_NAMES, MOST_FAULTS, Kind, inspect_template
 from drip.render.page import built_in_layout
 from tests.render.examples import rendered
 
@@ -198,3 +198,10 @@ def test_findings_are_in_order_and_said_once() -> None:
         f"1:10 W {LINK}",
         "2:1 E there is no filter 'nope'",
     ]
+
+
+def test_of_thousands_of_faults_some_are_told_and_no_error_hides_behind_warnings() -> None:
+    links = "<a href='{{ x }}'>a</a>" * 3000
+    findings = inspect_template(links + "<p class={{ x }}>a</p>", "html").findings
+    assert [one.message for one in findings if one.severity is Severity.ERROR] == [UNQUOTED]
+    assert sum(one.severity is Severity.WARNING for one in findings) == MOST_FAULTS
