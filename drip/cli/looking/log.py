@@ -73,6 +73,17 @@ def log_command(
             _show(invocation, _coming(store, filters, last), as_json)
         elif not entries:
             note("nothing of that happened" if sequence or email or since else "nothing has happened yet")
+            if email and (near := _meant(store, email)):
+                note(f"did you mean {near!r}?")
+
+
+def _meant(store: Store, email: str) -> str | None:
+    """Who is spelt most like an address that is nobody's; None where none is, or it is somebody's."""
+    from drip.core.address import known_email
+
+    if store.contacts.by_email(known_email(email)) is not None:
+        return None
+    return next(iter(store.contacts.near(email)), None)
 
 
 def entry_object(entry: LogEntry) -> dict[str, Any]:

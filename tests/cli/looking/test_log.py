@@ -60,3 +60,11 @@ def test_follow_goes_on_one_document_per_line(ada: Cli) -> None:
         assert process.wait(10) == 130
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
+
+
+def test_an_address_that_is_nobodys_gets_the_nearest(ada: Cli) -> None:
+    result = ada("log", "--email", "ada@exmple.com")
+    assert result.stdout == ""
+    assert "did you mean 'ada@example.com'?" in result.stderr
+    assert "did you mean" not in ada("log", "--email", "eve@example.com").stderr
+    assert ada("log", "--email", "ada@exmple.com", "--json").stderr == ""
