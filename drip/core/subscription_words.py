@@ -23,11 +23,10 @@ def what_is_next(subscription: Subscription, now: datetime, zone: tzinfo) -> str
         case SubscriptionStatus.CANCELLED:
             return f"cancelled {moment(subscription.cancelled_at, zone)} ({subscription.cancel_reason})"
         case SubscriptionStatus.FAILED:
-            # Who has a time had failed at a step that was removed since.
-            where = "at" if subscription.next_send_at is None else "at a step that is gone, before"
-            return f"failed {where} {subscription.next_step}; `drip retry` makes it active again"
+            return f"failed at {_where_failed(subscription)}; `drip retry` makes it active again"
         case SubscriptionStatus.PAUSED:
-            return f"paused since {moment(subscription.paused_at, zone)}, before {subscription.next_step}"
+            before = f", before {subscription.next_step}" if subscription.next_step else ""
+            return f"paused since {moment(subscription.paused_at, zone)}{before}"
     hold = hold_words(subscription)
     if subscription.next_step is None or subscription.next_send_at is None:
         return hold or "nothing is pending"
@@ -39,3 +38,12 @@ def what_is_next(subscription: Subscription, now: datetime, zone: tzinfo) -> str
 def hold_words(subscription: Subscription) -> str:
     """Why an active subscription is not sent at its time; empty when it is."""
     return _HOLDS.get(subscription.hold or "", subscription.hold or "")
+
+
+def _where_failed(subscription: Subscription) -> str:
+    """The step; who has a time, or no step, had failed at one that was removed since."""
+    if subscription.next_step is None:
+        return "a step that is gone"
+    if subscription.next_send_at is None:
+        return subscription.next_step
+    return f"a step that is gone, before {subscription.next_step}"

@@ -47,10 +47,12 @@ def preview_command(
       drip preview welcome first-project --as ada@example.com --eml > mail.eml
     """
     from drip.cli.files.previews import message_object, preview_messages
-    from drip.cli.output import write_json
+    from drip.cli.output import note, write_json
 
     messages = preview_messages(invocation, sequence, step, person, dict(variables))
-    if len(messages) != 1 and view in ("html", "text", "eml"):
+    if not messages and not as_json:
+        note(f"{sequence!r} has no steps")
+    elif len(messages) != 1 and view in ("html", "text", "eml"):
         raise Invalid(f"--{view} shows one step", f"name one of {', '.join(key for key, _ in messages)}")
     if as_json:
         objects = [message_object(key, message) for key, message in messages]

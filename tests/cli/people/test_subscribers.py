@@ -125,3 +125,21 @@ def test_who_failed_at_a_step_that_was_removed_did_not_fail_at_the_next(cli: Cli
         "failed at a step that is gone, before good; `drip retry`"
         in cli("subscriber", "broken", "ada@example.com").stdout
     )
+
+
+def test_who_waits_in_a_sequence_without_steps_is_before_none(cli: Cli) -> None:
+    bad = "  - {id: bad, delay: 0, subject: x, body: '{{ 1 / zero }}'}\n"
+    cli.write("sequences/broken.yaml", "name: W\nstatus: active\nsteps:\n" + bad)
+    cli("apply")
+    for name in ("ada", "bob"):
+        cli("subscribe", "broken", f"{name}@example.com", "--var", "zero:=0")
+    cli("pause", "broken", "bob@example.com")
+    cli("run", "--once", code=1)
+    cli.write("sequences/broken.yaml", "name: W\nstatus: active\nsteps: []\n")
+    cli("apply", "--yes")
+    paused, failed = (cli("subscriber", "broken", f"{name}@example.com").stdout for name in ("bob", "ada"))
+    assert "None" not in paused + failed
+    assert "paused since" in paused
+    assert "failed at a step that is gone; `drip retry`" in failed
+    assert cli("preview", "broken", "--html").stderr.endswith("'broken' has no steps\n")
+    assert cli.json("preview", "broken") == []
