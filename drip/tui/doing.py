@@ -198,12 +198,12 @@ class Doing:
 
         def job(store: Store) -> str:
             resolve(store, self._desk.project.settings, delivery.id, sent=sent, now=self._desk.clock())
-            return f"delivery {delivery.id} is settled: {'sent' if sent else 'not sent, due again'}"
+            return f"delivery {delivery.id} is settled: {'sent' if sent else 'not sent'}"
 
         words = (
             "It counts as sent, and they go on with the next step."
             if sent
-            else "The step is due again now. If the server did take the first one, they get it twice."
+            else "They get it again if they still wait for it: twice, if the server did take the first."
         )
         question = f"{clean(delivery.step)} for {clean(delivery.email)} was {'' if sent else 'not '}sent?"
         self.confirmed(place, question, words, "It was sent" if sent else "It was not sent", job)

@@ -66,4 +66,4 @@ def trouble(report: Report, settings: Settings) -> tuple[str, str]:
             return f"{server} refuses our mail: {said}", hint
         case _:
             hint = "look at `smtp.host` and `smtp.port` in drip.yaml; what is due stays due, run it again later"
-            return f"{server} can't be used now: {said}", hint
+            return f"{server} can't be used now: {said.removeprefix(f'{server}: ')}", hint

@@ -88,7 +88,7 @@ def test_a_failed_delivery_is_1(cli: Cli) -> None:
 def test_a_server_that_does_not_answer_is_3_and_names_the_setting(ada: Cli) -> None:
     ada.write("drip.yaml", SMTP)
     result = ada("run", "--once", code=3)
-    assert "127.0.0.1:2 can't be used now" in result.stderr
+    assert "127.0.0.1:2 can't be used now: can't connect" in result.stderr
     assert "smtp.host" in result.stderr
     assert result.stdout == "nothing was sent; 1 still due\n"
     assert ada.json("run", "--once", code=3)["remaining_due"] == 1
