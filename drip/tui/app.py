@@ -114,6 +114,7 @@ class Dashboard(Host):
             run: the command of a worker to have inside; None: none.
         """
         super().__init__(Desk(project, clock), origin=origin, cadence=cadence)
+        self._is_stopping = False
         self.engine_room = EngineRoom(run, self._trouble) if run else None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -127,9 +128,23 @@ class Dashboard(Host):
             import asyncio
 
             loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGTERM, self.exit)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self._stop)
             loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         self.set_timer(0.3, self._load_the_rest)
+
+    def _stop(self) -> None:
+        """End; told so again, at once: whoever asks twice may wait for what does not end."""
+        if not self._is_stopping:
+            self._is_stopping = True
+            self.exit()
+            return
+        try:
+            if self._driver is not None:
+                self._driver.stop_application_mode()  # the terminal is theirs again
+                self._driver.close()
+        finally:
+            os._exit(128 + signal.SIGINT)
 
     def _hang_up(self) -> None:
         # The terminal is gone: whatever waits until something is written to it waits for ever.

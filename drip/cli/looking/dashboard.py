@@ -28,6 +28,7 @@ def dashboard_command(invocation: Invocation, context: click.Context, run: bool)
       drip dashboard --run
     """
     import gc
+    import signal
     import sys
 
     from drip.cli.output import is_terminal, note
@@ -57,6 +58,8 @@ def dashboard_command(invocation: Invocation, context: click.Context, run: bool)
     )
     app.run()
     if app.engine_room is not None:
+        # From here on both end it at once.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         note("finishing the messages in hand")
         app.engine_room.stop()
         if app.engine_room.last_words:

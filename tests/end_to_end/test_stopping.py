@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
+import termios
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +25,8 @@ from tests.api.site import SEQUENCES
 from tests.api.test_connection import everything, last_answer
 from tests.api.test_walk import drip, wait_for
 from tests.smtp_server import SmtpServer
+
+pytestmark = pytest.mark.slow
 
 PEOPLE = 12
 SEQUENCE = "status: active\nsteps:\n  - {id: one, delay: 0, subject: Hola, text: Hola.}\n"
@@ -144,6 +152,76 @@ def test_the_first_signal_finishes_mail_and_requests(project: Path, server: Smtp
     assert "the fate of every delivery is known" in drip(project, "unknown")
     nothing_is_lost(project, server)
     assert len(server.messages) == PEOPLE
+
+
+LEFT = b"\x1b[?1049l"
+"""What a terminal is told when a full-screen program gives it back."""
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [
+        ((signal.SIGTERM,), 0),
+        ((signal.SIGINT,), 0),
+        ((signal.SIGTERM, signal.SIGINT), 130),
+        ((signal.SIGINT, signal.SIGTERM), 130),
+    ],
+)
+def test_a_dashboard_that_sends_gives_the_terminal_back_whatever_it_is_told(
+    project: Path, server: SmtpServer, numbers: tuple[int, ...], code: int
+) -> None:
+    command = [sys.executable, "-m", "drip", "-C", str(project), "dashboard", "--run"]
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (30, 100))
+    with Screen(ours) as screen:
+        environment = {**os.environ, "TERM": "xterm-256color"}
+        streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        with subprocess.Popen(command, env=environment, start_new_session=True, **streams) as process:
+            try:
+                wait_for(lambda: len(server.messages) >= 2)
+                for number in numbers:
+                    process.send_signal(number)
+                assert process.wait(60) == code
+            finally:
+                process.kill()
+        wait_for(lambda: not at_work(project))
+        assert termios.tcgetattr(theirs)[3] & termios.ECHO
+        os.close(theirs)
+    assert LEFT in screen.shown
+    assert b"Traceback" not in screen.shown
+    assert len(server.messages) < PEOPLE
+    nothing_is_lost(project, server)
+
+
+class Screen(threading.Thread):
+    """Reads what a terminal is shown, until nobody has it open."""
+
+    def __init__(self, terminal: int) -> None:
+        super().__init__(daemon=True)
+        self._terminal = terminal
+        self.shown = b""
+
+    def __enter__(self) -> Screen:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.join(60)
+        os.close(self._terminal)
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError):  # the other end is closed
+            while octets := os.read(self._terminal, 65_536):
+                self.shown += octets
+
+
+def at_work(folder: Path) -> list[bytes]:
+    """The processes that were started for a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes())
+    return [words for words in found if os.fsencode(folder) in words.split(b"\0")]
 
 
 def nothing_is_lost(folder: Path, server: SmtpServer) -> None:
