@@ -173,7 +173,8 @@ _KINDS: dict[Kind, Callable[[str], Iterator[Finding]]] = {
 def _at(fault: Fault, page: str, placeholders: Placeholders) -> Finding:
     """The finding for a fault in an HTML page whose tags are hidden."""
     before = placeholders.reveal(page[: fault.offset])
-    return _at_offset(Fault(len(before), None, fault.message, fault.hint, fault.warning), before)
+    message, hint = placeholders.reveal(fault.message), fault.hint and placeholders.reveal(fault.hint)
+    return _at_offset(Fault(len(before), None, message, hint, fault.warning), before)
 
 
 def _at_tag(fault: Fault, source: str) -> Finding:

@@ -106,6 +106,7 @@ def test_a_finding_says_what_to_write() -> None:
         ("{% for r in rows %}<tr><td>{{ r }}</td></tr>{% endfor %}", []),
         ("{% if a %}<div>{% endif %}", ["1:11 E <div> is not closed"]),
         ("<td{% if a %} class='x'{% endif %}>x</td>", []),
+        ("<{{ tag }}>x", ["1:1 E <{{ tag }}> is not closed"]),
         ("<a title='{{ \"</a>\" }}'>x</a>", []),
         ("<A HREF='https://x'>x</a>", []),
         ("a < b and c > d", []),
