@@ -16,8 +16,9 @@ from drip.engine.records import Claim
 
 TOTAL = "*"
 """The name of the bucket of `rate`; the others are named after their domain."""
-LONGEST_HOLD = timedelta(hours=1)
-"""Whoever waits for their domain is looked at again after so long, as the limit may be another by then."""
+LONGEST_HOLD = timedelta(hours=6)
+"""Whoever waits for their domain is looked at again after so long, as the limit may be another by then; each look at a
+long queue is an event for all who stand in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -355,21 +355,23 @@ def test_many_who_wait_for_their_domain_keep_nobody_else_waiting(tmp_path: Path)
         assert lab.tick().counts["sent"] == 6
 
 
-def test_who_waits_for_their_domain_waits_an_hour_at_most_and_not_for_what_a_clock_once_said(tmp_path: Path) -> None:
-    with open_lab(tmp_path, limits=Limits(per_domain={"gmail.com": Rate(2, HOUR)})) as lab:
+def test_who_waits_for_their_domain_waits_a_quarter_of_a_day_at_most_and_not_for_what_a_clock_once_said(
+    tmp_path: Path,
+) -> None:
+    with open_lab(tmp_path, limits=Limits(per_domain={"gmail.com": Rate(2, 6 * HOUR)})) as lab:
         lab.apply(a_sequence(a_step("one")))
         crowd(lab, 5, "gmail.com")
         worker = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.store.awake() + HOUR)
         ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), worker, Random(7))
         with lab.store.transaction():
             ledger.claim(lab.now, 5)
-        assert held_until(lab)[1:] == [START + HOUR / 2, *[START + HOUR] * 3]
+        assert held_until(lab)[1:] == [START + 3 * HOUR, *[START + 6 * HOUR] * 3]
         lab.now -= DAY
         for name in ("ada", "ana"):
             lab.subscribe(f"{name}@gmail.com")
         with lab.store.transaction():
             ledger.claim(lab.now, 5)
-        assert held_until(lab)[:2] == [lab.now + HOUR / 2, lab.now + HOUR]
+        assert held_until(lab)[:2] == [lab.now + 3 * HOUR, lab.now + 6 * HOUR]
 
 
 RAMP = Ramp(start=50, factor=1.5, until=500)
