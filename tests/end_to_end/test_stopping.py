@@ -173,7 +173,7 @@ def test_a_dashboard_that_sends_gives_the_terminal_back_whatever_it_is_told(
     command = [sys.executable, "-m", "drip", "-C", str(project), "dashboard", "--run"]
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (30, 100))
-    with Screen(ours) as screen:
+    with Screen(ours, theirs) as screen:
         environment = {**os.environ, "TERM": "xterm-256color"}
         streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
         with subprocess.Popen(command, env=environment, start_new_session=True, **streams) as process:
@@ -186,7 +186,6 @@ def test_a_dashboard_that_sends_gives_the_terminal_back_whatever_it_is_told(
                 process.kill()
         wait_for(lambda: not at_work(project))
         assert termios.tcgetattr(theirs)[3] & termios.ECHO
-        os.close(theirs)
     assert LEFT in screen.shown
     assert b"Traceback" not in screen.shown
     assert len(server.messages) < PEOPLE
@@ -196,9 +195,10 @@ def test_a_dashboard_that_sends_gives_the_terminal_back_whatever_it_is_told(
 class Screen(threading.Thread):
     """Reads what a terminal is shown, until nobody has it open."""
 
-    def __init__(self, terminal: int) -> None:
+    def __init__(self, terminal: int, other_end: int) -> None:
         super().__init__(daemon=True)
         self._terminal = terminal
+        self._other_end = other_end
         self.shown = b""
 
     def __enter__(self) -> Screen:
@@ -206,6 +206,7 @@ class Screen(threading.Thread):
         return self
 
     def __exit__(self, *exc: object) -> None:
+        os.close(self._other_end)
         self.join(60)
         os.close(self._terminal)
 
