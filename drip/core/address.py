@@ -65,8 +65,8 @@ def parse_email(text: str) -> str:
     """
     # The common case, at a tenth of the cost: most people share a few domains.
     local, _, domain = text.strip(" ").rpartition("@")
-    if len(local) <= _LONGEST_LOCAL and _PLAIN.fullmatch(local) and (ascii_domain := _ascii_domain(domain)):
-        email = f"{local}@{ascii_domain}"
+    if len(local) <= _LONGEST_LOCAL and _PLAIN.fullmatch(local) and (written := _ascii_domain(domain)):
+        email = f"{local}@{written}"
         if len(email) <= _LONGEST:
             return email
     # No spelling is shorter than what it stands for, so a longer text need not be looked at (nor repeated in an error).
@@ -111,6 +111,15 @@ def _ascii_domain(domain: str) -> str | None:
         return validate_email(f"a@{domain}", check_deliverability=False, test_environment=True).ascii_domain
     except EmailNotValidError:
         return None
+
+
+def ascii_domain(text: str) -> str:
+    """A domain by itself, lower case and in ASCII (IDNA 2008).
+
+    Raises:
+        ValueError: it is none.
+    """
+    return parse_email(f"postmaster@{text}").rpartition("@")[2].lower()
 
 
 def email_key(email: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote as percent_encode
 from urllib.parse import urlsplit
 
-from drip.core.address import parse_email
+from drip.core.address import ascii_domain
 from drip.core.networks import is_loopback
 from drip.files.wording import BadValue, quote
 
@@ -80,7 +80,7 @@ def base_url(text: str) -> str:
 
 def _ascii_host(host: str) -> str:
     try:
-        return parse_email(f"postmaster@{host}").rpartition("@")[2]
+        return ascii_domain(host)
     except ValueError:
         raise BadValue(f"there is no host {quote(host)}", "write it as https://mail.example.com") from None
 

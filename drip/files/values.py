@@ -10,7 +10,7 @@ import re
 from datetime import time, timedelta
 from zoneinfo import ZoneInfo
 
-from drip.core.address import Address, clean_line, parse_address, parse_email
+from drip.core.address import Address, ascii_domain, clean_line, parse_address, parse_email
 from drip.core.expressions import ExpressionFailed, compile_expression
 from drip.core.schedule import zone
 from drip.core.sequence import SEQUENCE_ID, SendWindow
@@ -124,7 +124,7 @@ def address(text: str) -> Address:
 def domain(text: str) -> str:
     """A domain, lower case and in ASCII."""
     try:
-        return parse_address(f"postmaster@{text.strip()}").domain
+        return ascii_domain(text.strip())
     except ValueError:
         raise BadValue(f"{quote(text)} is not a domain", "write it as example.com") from None
 

@@ -26,6 +26,7 @@ from drip.core.policy import Skip
 from drip.core.settings import Limits, Ramp, Rate
 from drip.engine.catalogue import Catalogue
 from drip.engine.dispatch import Dispatch
+from drip.engine.leases import LEASE
 from drip.engine.ledger import Ledger
 from drip.engine.limits import Limited, limited
 from drip.engine.ports import Envelope
@@ -40,6 +41,13 @@ def crowd(lab: Lab, count: int, domain: str = "example.com") -> None:
     with lab.store.transaction():
         for number in range(count):
             lab.subscribe(f"p{number}@{domain}")
+
+
+def elsewhere(lab: Lab, *, gone: bool = False) -> tuple[int, Ledger]:
+    """A worker on another machine, alive or with a lease that has run out: its id, and what it writes with."""
+    until = lab.now if gone else lab.store.awake() + LEASE
+    worker_id = lab.store.claims.register("elsewhere", 1, "1", lab.now, until)
+    return worker_id, Ledger(lab.store, lab.settings, Catalogue(lab.store), worker_id, Random(7))
 
 
 def test_per_day_lets_exactly_so_many_go_and_the_rest_the_next_day(tmp_path: Path) -> None:
@@ -85,8 +93,7 @@ def test_what_a_dead_worker_had_reserved_comes_back(tmp_path: Path) -> None:
     with open_lab(tmp_path, limits=Limits(per_day=3)) as lab:
         lab.apply(a_sequence(a_step("one")))
         crowd(lab, 5)
-        dead = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.now)  # its lease has run out
-        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), dead, Random(7))
+        _, ledger = elsewhere(lab, gone=True)
         claims, _, _ = ledger.claim(lab.now, 3)
         assert ledger.mark([Marked(claims[0], 1, b"x")], lab.now) == [True]
         # one of the three may have left: two are given back
@@ -98,8 +105,7 @@ def test_what_was_taken_back_of_a_worker_that_seemed_dead_comes_back_once(tmp_pa
     with open_lab(tmp_path, limits=Limits(per_day=3)) as lab:
         lab.apply(a_sequence(a_step("one")))
         crowd(lab, 9)
-        asleep = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.now)  # its lease has run out
-        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), asleep, Random(7))
+        _, ledger = elsewhere(lab, gone=True)
         claims, _, _ = ledger.claim(lab.now, 3)
         assert lab.tick().counts["sent"] == 3
         if given_back == "released":
@@ -121,8 +127,7 @@ def test_what_is_given_back_after_midnight_lets_no_more_go_on_the_new_day(tmp_pa
         lab.apply(a_sequence(a_step("one")))
         crowd(lab, 12)
         lab.now = lab.now.replace(hour=23, minute=59)
-        slow = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.store.awake() + timedelta(minutes=2))
-        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), slow, Random(7))
+        slow, ledger = elsewhere(lab)
         claims, _, _ = ledger.claim(lab.now, 3)
         midnight(lab)
         assert lab.tick().counts["sent"] == 0  # those in hand may still go, and it is today that they leave
@@ -142,8 +147,7 @@ def test_what_leaves_after_midnight_counts_for_the_new_day(tmp_path: Path) -> No
         lab.apply(a_sequence(a_step("one")))
         crowd(lab, 12)
         lab.now = lab.now.replace(hour=23, minute=59)
-        slow = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.store.awake() + timedelta(minutes=2))
-        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), slow, Random(7))
+        _, ledger = elsewhere(lab)
         claims, _, _ = ledger.claim(lab.now, 4)
         midnight(lab)
         sent, given_back = Outcome(OutcomeKind.SENT, 250), Outcome(OutcomeKind.DEFERRED, 451)
@@ -203,8 +207,7 @@ def test_what_did_not_go_leaves_its_domain_the_room_it_had(tmp_path: Path, given
     with open_lab(tmp_path, limits=Limits(per_domain={"example.com": Rate(1, timedelta(days=1))})) as lab:
         lab.apply(a_sequence(a_step("one")))
         crowd(lab, 1, "Example.com")
-        down = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.store.awake() + timedelta(minutes=2))
-        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), down, Random(7))
+        down, ledger = elsewhere(lab)
         claims, _, _ = ledger.claim(lab.now, 3)
         with lab.store.transaction():
             if given_back == "released":
@@ -361,8 +364,7 @@ def test_who_waits_for_their_domain_waits_a_quarter_of_a_day_at_most_and_not_for
     with open_lab(tmp_path, limits=Limits(per_domain={"gmail.com": Rate(2, 6 * HOUR)})) as lab:
         lab.apply(a_sequence(a_step("one")))
         crowd(lab, 5, "gmail.com")
-        worker = lab.store.claims.register("elsewhere", 1, "1", lab.now, lab.store.awake() + HOUR)
-        ledger = Ledger(lab.store, lab.settings, Catalogue(lab.store), worker, Random(7))
+        _, ledger = elsewhere(lab)
         with lab.store.transaction():
             ledger.claim(lab.now, 5)
         assert held_until(lab)[1:] == [START + 3 * HOUR, *[START + 6 * HOUR] * 3]

@@ -17,7 +17,7 @@ from drip.transport.conversation import Habits
 from drip.transport.smtp import SmtpTransport
 from tests.smtp_server import SmtpServer
 from tests.transport.conftest import settings_for
-from tests.transport.test_fleet import Desk, Parcel, carry, recipients
+from tests.transport.test_fleet import Desk, Parcel, carry, carry_over, recipients
 
 Serve = Callable[..., SmtpServer]
 
@@ -107,18 +107,6 @@ class _Narrow:
 def test_the_answer_counts_where_only_the_dot_could_be_sent(serve: Serve) -> None:
     server = serve()
     names = [f"p{number}@example.com" for number in range(5)]
-    desk = Desk([Parcel(name) for name in names])
-    with closing(SmtpTransport(settings_for(server.port, connections=1)).fleet()) as fleet:
-        conversation = fleet._lanes[0].conversation
-        connect = conversation.connect
-
-        def narrow() -> Any:
-            wire = connect()
-            wire.sock = _Narrow(wire.sock)
-            wire.timeout = 0.5
-            return wire
-
-        conversation.connect = narrow
-        fleet.carry(desk)
+    desk = carry_over(server, Desk([Parcel(name) for name in names]), _Narrow)
     assert desk.kinds == dict.fromkeys(names, Kind.SENT)
     assert recipients(server) == names

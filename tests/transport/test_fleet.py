@@ -94,6 +94,23 @@ def carry(server: SmtpServer, desk: Desk, connections: int = 4, habits: Habits |
     return desk
 
 
+def carry_over(server: SmtpServer, desk: Desk, socket_of: Callable[[Any], Any]) -> Desk:
+    """Over one connection whose socket is what is made of it, and which is given up after half a second."""
+    with closing(SmtpTransport(settings_for(server.port, connections=1)).fleet()) as it:
+        conversation = it._lanes[0].conversation
+        connect = conversation.connect
+
+        def connected() -> Any:
+            wire = connect()
+            wire.sock = socket_of(wire.sock)
+            wire.timeout = 0.5
+            return wire
+
+        conversation.connect = connected
+        it.carry(desk)
+    return desk
+
+
 def recipients(server: SmtpServer) -> list[str]:
     return [message.recipients[0] for message in server.messages]
 
@@ -378,18 +395,5 @@ class _Shaking:
 
 
 def test_what_can_only_be_sent_once_the_server_has_spoken_waits_for_that_and_not_for_ever(serve: Serve) -> None:
-    server = serve()
-    desk = Desk([Parcel("ana@example.com")])
-    with closing(SmtpTransport(settings_for(server.port, connections=1)).fleet()) as it:
-        conversation = it._lanes[0].conversation
-        connect = conversation.connect
-
-        def shaking() -> Any:
-            wire = connect()
-            wire.sock = _Shaking(wire.sock)
-            wire.timeout = 0.5
-            return wire
-
-        conversation.connect = shaking
-        it.carry(desk)
+    desk = carry_over(serve(), Desk([Parcel("ana@example.com")]), _Shaking)
     assert desk.kinds == {"ana@example.com": Kind.LOST}
