@@ -44,7 +44,7 @@ class Address:
     @property
     def domain(self) -> str:
         """The part behind the @, lower case ASCII."""
-        return self.email.rpartition("@")[2].lower()
+        return domain_of(self.email)
 
     def __str__(self) -> str:
         if not self.name:
@@ -113,13 +113,18 @@ def _ascii_domain(domain: str) -> str | None:
         return None
 
 
+def domain_of(email: str) -> str:
+    """What stands behind the @, lower case."""
+    return email.rpartition("@")[2].lower()
+
+
 def ascii_domain(text: str) -> str:
     """A domain by itself, lower case and in ASCII (IDNA 2008).
 
     Raises:
         ValueError: it is none.
     """
-    return parse_email(f"postmaster@{text}").rpartition("@")[2].lower()
+    return domain_of(parse_email(f"postmaster@{text}"))
 
 
 def email_key(email: str) -> str:

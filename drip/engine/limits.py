@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from drip.core.address import domain_of
 from drip.core.delivery import Reason
 from drip.core.limits import allowed_per_day, day_began_at, next_day_at, next_token_at, refilled, whole_tokens
 from drip.core.policy import Defer
@@ -104,7 +105,7 @@ class Allowance:
             self._count(-len(untried) - refused, now)
         if self._limits.rate is not None and untried:
             self._take(TOTAL, self._limits.rate, -len(untried), now)
-        for domain, count in Counter(map(_domain, untried)).items():
+        for domain, count in Counter(map(domain_of, untried)).items():
             if (rate := self._limits.per_domain.get(domain)) is not None:
                 self._take(domain, rate, -count, now)
 
@@ -120,7 +121,7 @@ class Allowance:
         held: list[tuple[Claim, Defer]] = []
         waiting: set[str] = set()
         for claim in claims:
-            domain = _domain(claim.email)
+            domain = domain_of(claim.email)
             rate = self._limits.per_domain.get(domain)
             if rate is None or (domain not in waiting and self._take(domain, rate, 1, now)):
                 going.append(claim)
@@ -145,7 +146,3 @@ class Allowance:
             return False
         self._store.budgets.set_bucket(name, replace(bucket, tokens=bucket.tokens - count))
         return True
-
-
-def _domain(email: str) -> str:
-    return email.rpartition("@")[2].lower()

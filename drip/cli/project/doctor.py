@@ -114,13 +114,14 @@ def _milder(check: Check) -> Check:
 
 
 def _examine_names(project: Project, server: tuple[str, int] | None, selector: str | None) -> Iterator[Check]:
+    from drip.core.address import domain_of
     from drip.core.checkup import warning
     from drip.engine.names import NoResolver
     from drip.engine.sender_domain import Way, examine_domain, own_record
     from drip.transport.resolver import Resolver
 
     smtp = project.settings.smtp if project.settings.transport == "smtp" else None
-    envelope = smtp.envelope_from.rpartition("@")[2].lower() if smtp is not None and smtp.envelope_from else None
+    envelope = domain_of(smtp.envelope_from) if smtp is not None and smtp.envelope_from else None
     dkim = smtp.dkim if smtp else None
     way = Way(smtp.host if smtp else None, envelope, dkim, selector)
     try:
